@@ -1,0 +1,1 @@
+"""Who did what: learners, submissions, verdicts, drafts, progress."""

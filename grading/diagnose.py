@@ -1,0 +1,51 @@
+"""Names the mistake behind a wrong answer: one that does the same as the learner's code on every case."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+from headwork.checkers.exercise import Edit, Exercise, Mistake
+from headwork.grading.expect import observe_source, reference_source
+from headwork.grading.judge import Known, agree
+from headwork.grading.plan import Observation
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One wrong answer that is known: its source, and what its author needs to hear."""
+
+    source: str
+    sentences: tuple[str, ...]
+
+
+def variants(exercise: Exercise) -> Iterator[Variant]:
+    """The exercise's mistakes, then every pair of its edits that can be made together."""
+    source = reference_source(exercise)
+    for mistake in exercise.list_of_mistakes:
+        yield Variant(wrong_source(source, mistake), (mistake.sentence,))
+    edits = [mistake for mistake in exercise.list_of_mistakes if isinstance(mistake, Edit)]
+    for one, other in combinations(edits, 2):
+        try:
+            both = other.apply(one.apply(source))
+        except ValueError:
+            continue  # they change the same place
+        yield Variant(both, (one.sentence, other.sentence))
+
+
+def wrong_source(source: str, mistake: Mistake) -> str:
+    """The source of a mistake made of the reference's `source`."""
+    return mistake.apply(source) if isinstance(mistake, Edit) else mistake.source
+
+
+def name_mistake(exercise: Exercise, known: Known, seen: list[Observation], seed: int, device: str) -> tuple[str, ...]:
+    """The sentences of the first variant that agrees with the learner in every run; empty when none does."""
+    for variant in variants(exercise):
+        if agree(exercise.list_of_checks, known, seen, _observed(exercise.id, variant.source, seed, device)):
+            return variant.sentences
+    return ()
+
+
+@lru_cache(maxsize=4096)
+def _observed(id: str, source: str, seed: int, device: str) -> list[Observation]:
+    return observe_source(id, source, seed, device)

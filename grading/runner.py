@@ -1,0 +1,122 @@
+"""Runs a program and puts a probe to it. The same code runs in the learner's process and, for references, in ours."""
+
+import linecache
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from headwork.checkers.probing import Answer, Case, Unfit, digest
+from headwork.grading.program import Program
+
+MODULE = "submission"
+MAX_FRAMES = 8
+MAX_MESSAGE = 2000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An exception in a learner's code, as data."""
+
+    kind: str  # the exception's class name
+    message: str
+    frames: list[list[Any]] = field(default_factory=list)  # [file, line, function, source], the learner's own
+    shapes: str = ""  # of the tensors at hand where it was raised
+    unfit: bool = False  # raised by the probe: the message is for the learner as it stands
+
+
+@dataclass
+class Yielded:
+    """One `name, value` of a probe. `strayed` is the device of a tensor that left the run's device."""
+
+    name: str
+    value: Any
+    strayed: str = ""
+
+
+@dataclass
+class Ended:
+    """The end of a case: how, and whether the inputs were changed in place."""
+
+    fault: Fault | None
+    changed: bool
+
+
+def load_program(program: Program) -> dict[str, Any]:
+    """Runs the pieces of `program` in a fresh module and returns its namespace. Raises what they raise."""
+    module = types.ModuleType(MODULE)
+    sys.modules[MODULE] = module
+    namespace = vars(module)
+    flags = 0
+    for feature in program.future:
+        flags |= getattr(__import__("__future__"), feature).compiler_flag
+    for piece in program.pieces:
+        remember_source(piece.file, piece.line, piece.source)
+        text = "\n" * (piece.line - 1) + piece.source
+        exec(compile(text, piece.file, "exec", flags, dont_inherit=True), namespace)
+    return namespace
+
+
+def remember_source(file: str, line: int, source: str) -> None:
+    """Lets tracebacks and `inspect.getsource` find a piece's lines."""
+    _, _, lines, _ = linecache.cache.get(file, (0, None, [], file))  # type: ignore[misc]
+    lines = list(lines)
+    new = [text + "\n" for text in source.split("\n")]
+    lines += ["\n"] * (line - 1 + len(new) - len(lines))
+    lines[line - 1 : line - 1 + len(new)] = new
+    linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
+
+
+Probe = Callable[[Answer, Case], Iterator[tuple[str, Any]]]
+
+
+def put(probe: Probe, namespace: dict[str, Any], case: Case, device: str, files: set[str]) -> Iterator[Yielded | Ended]:
+    """Puts one case to an implementation. What was yielded before an exception counts."""
+    before = digest(case.inputs)
+    answer = Answer(namespace)
+    fault = None
+    try:
+        torch.manual_seed(0)
+        for name, value in probe(answer, case):
+            yield Yielded(name, value, _strayed(value, device))
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        fault = fault_of(error, files)
+    finally:
+        answer.restore()
+    yield Ended(fault, digest(case.inputs) != before)
+
+
+def _strayed(value: Any, device: str) -> str:
+    kinds = {leaf.device.type for leaf in tree_leaves(value) if isinstance(leaf, Tensor)}
+    return ", ".join(sorted(kinds - {torch.device(device).type}))
+
+
+def fault_of(error: BaseException, files: set[str]) -> Fault:
+    """The exception as data: trimmed to the frames in the learner's own files."""
+    frames, shapes = [], ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if file in files:
+            frames.append([file, line, frame.f_code.co_qualname, linecache.getline(file, line).strip()[:200]])
+            shapes = _shapes(frame.f_locals)
+    try:
+        message = str(error)[:MAX_MESSAGE]
+    except BaseException:  # a learner's exception may fail to print
+        message = "(its message cannot be shown)"
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or "can't allocate memory" in message or "out of memory" in message.lower():
+        kind = "MemoryError"
+    return Fault(kind, message, frames[-MAX_FRAMES:], shapes, isinstance(error, Unfit))
+
+
+def _shapes(variables: dict[str, Any]) -> str:
+    tensors = {name: value for name, value in variables.items() if isinstance(value, Tensor)}
+    return ", ".join(f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:8])

@@ -1,0 +1,234 @@
+"""Starts workers and speaks with them: a `Server` for each chapter, a `Session` for each submission."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from headwork.grading import mounts
+from headwork.grading.confine import Limits
+from headwork.grading.wire import WireError, pack, unpack
+
+START_SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+class WorkerFault(Exception):
+    """The worker could not be started or confined: the grader's fault, never the learner's."""
+
+
+class Gone(Exception):
+    """The submission's process ended, or was stopped, before it answered. `reason` is a verdict's status."""
+
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How workers run: confined by bubblewrap or not, on which device, under which limits."""
+
+    isolated: bool
+    device: str = "cpu"
+    limits: Limits = Limits()
+
+    @classmethod
+    def best(cls, device: str = "cpu", limits: Limits | None = None, required: bool = False) -> "Setting":
+        """The strongest setting that works here. Raises WorkerFault when isolation is required and cannot be had."""
+        isolated = device == "cpu" and mounts.bubblewrap() is not None
+        if required and not isolated:
+            raise WorkerFault("no sandbox works here: install bubblewrap (apt install bubblewrap), then `headwork doctor`")
+        return cls(isolated, device, limits or Limits())
+
+    @property
+    def name(self) -> str:
+        return "bubblewrap" if self.isolated else "process"
+
+
+class Server:
+    """A worker with torch loaded that serves one chapter. CUDA never meets a fork: there each session is spawned."""
+
+    def __init__(self, chapter: str, packages: tuple[str, ...], setting: Setting):
+        self.chapter, self.packages, self.setting = chapter, packages, setting
+        self.forks = sys.platform == "linux" and setting.device == "cpu"
+        self.spare = self._spawn()
+
+    def _spawn(self) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+        ours, theirs = socket.socketpair()
+        preload = ["numpy", f"headwork.checkers.{self.chapter}.probes", *(p for p in self.packages if p == "einops")]
+        order = {
+            "forks": self.forks,
+            "channel": theirs.fileno(),
+            "isolated": self.setting.isolated,
+            "limits": asdict(self.setting.limits),
+            "preload": preload,
+        }
+        command = [sys.executable, "-m", "headwork.grading.worker", json.dumps(order)]
+        environment = {**os.environ, **mounts.SINGLE_THREAD}
+        if self.setting.isolated:
+            interpreter = str(Path(sys.executable).resolve())
+            confined = mounts.confined(self.chapter, self.packages)
+            command = [str(mounts.bubblewrap()), *confined, interpreter, "-S", "-P", *command[1:]]
+        process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, env=environment,
+        )  # fmt: skip
+        theirs.close()
+        return process, ours
+
+    def session(self) -> "Session":
+        """A fresh process for one submission. Raises WorkerFault."""
+        process, control = self.spare
+        if not self.forks:
+            self.spare = self._spawn()  # the next one warms up meanwhile
+            return Session(control, self.setting, process=process)
+        self._await_ready()
+        mine, theirs = socket.socketpair()
+        try:
+            socket.send_fds(control, [b"S"], [theirs.fileno()])
+            answer, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        except OSError as error:
+            raise WorkerFault(f"the worker has gone: {error}") from None
+        finally:
+            theirs.close()
+        if answer != b"P" or not descriptors:
+            raise WorkerFault(f"the worker could not start a process for the submission{self._complaint()}")
+        return Session(mine, self.setting, handle=descriptors[0])
+
+    def _await_ready(self) -> None:
+        process, control = self.spare
+        if getattr(self, "ready", False):
+            return
+        control.settimeout(START_SECONDS)
+        try:
+            self.ready = control.recv(1) == b"R"
+        except OSError:
+            self.ready = False
+        if not self.ready:
+            raise WorkerFault(f"the worker did not start{self._complaint()}")
+
+    def _complaint(self) -> str:
+        process, _ = self.spare
+        process.kill()
+        said = process.communicate()[1].decode(errors="replace").strip().splitlines()
+        return f": {said[-1]}" if said else ""
+
+    def close(self) -> None:
+        process, control = self.spare
+        control.close()
+        process.kill()
+        process.communicate()
+
+
+class Session:
+    """One submission's process, seen from outside: jobs go in, messages come out, and it can always be killed."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        setting: Setting,
+        handle: int | None = None,
+        process: "subprocess.Popen[bytes] | None" = None,
+    ):
+        self.connection, self.setting, self.handle, self.process = connection, setting, handle, process
+        self.deadline = time.monotonic() + START_SECONDS
+        self.pid = _pid_of(handle) if handle is not None else process.pid if process else 0
+        greeting, _ = self.receive()
+        if greeting.get("kind") != "ready":
+            self.close()
+            raise WorkerFault(f"the submission could not be confined: {greeting.get('reason', greeting)}")
+
+    def ask(self, header: dict[str, Any], bodies: list[bytes], seconds: float) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """Sends a job and yields the messages that answer it; raises Gone when they end early."""
+        self.deadline = time.monotonic() + seconds
+        self.seconds = seconds
+        try:
+            self.connection.settimeout(seconds)
+            self.connection.sendall(pack(header, bodies))
+        except OSError:
+            raise Gone("error", "The process had ended before this exercise was asked.") from None
+        while True:
+            yield self.receive()
+
+    def receive(self) -> tuple[dict[str, Any], bytes]:
+        try:
+            return unpack(self._read)
+        except EOFError:
+            message = "The process ended before it answered: does the code exit, or crash the interpreter?"
+            raise Gone("error", message) from None
+        except (WireError, ConnectionError) as error:
+            raise Gone("error", f"The process wrote something that is no answer ({error}).") from None
+
+    def _read(self, length: int) -> bytes:
+        chunks = []
+        while length:
+            self._wait()
+            chunk = self.connection.recv(min(length, 1 << 20))
+            if not chunk:
+                raise EOFError
+            chunks.append(chunk)
+            length -= len(chunk)
+        return b"".join(chunks)
+
+    def _wait(self) -> None:
+        """Waits for bytes, and watches the clock and the memory meanwhile."""
+        while True:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise Gone("timed_out", f"It was still running after {self.seconds:g} s, the limit.")
+            if select.select([self.connection], [], [], min(left, POLL_SECONDS))[0]:
+                return
+            if memory_of(self.pid) > self.setting.limits.memory:
+                raise Gone("out_of_memory", f"It used more than {self.setting.limits.memory >> 30} GB of memory, the limit.")
+
+    seconds = START_SECONDS
+
+    def close(self) -> None:
+        """Kills the process and, with it, all that it started."""
+        try:
+            if self.handle is not None:
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+                if not self.setting.isolated and self.pid:
+                    os.killpg(self.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+        self.connection.close()
+
+
+def _pid_of(handle: int) -> int:
+    """The pid, as we see it, behind a pid descriptor; 0 when it has gone."""
+    lines = Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines()
+    pid = next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), 0)
+    return max(pid, 0)
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory of a process and all its descendants, pages shared with others counted in part."""
+    if pid <= 0 or sys.platform != "linux":
+        return 0
+    total, waiting = 0, [pid]
+    while waiting:
+        each = waiting.pop()
+        try:
+            for task in Path(f"/proc/{each}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+            rollup = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        except (OSError, ValueError):
+            continue
+        total += sum(int(line.split()[1]) << 10 for line in rollup if line.startswith("Pss:"))
+    return total

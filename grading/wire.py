@@ -1,0 +1,181 @@
+"""The wire between grader and worker: frames of a JSON header and raw bytes. Nothing is ever unpickled.
+
+A frame is two little-endian 32-bit lengths, the header and the bytes. A value is None, a bool, a number, a
+string, a tensor of a listed dtype, a resource, or a list, tuple or dict of values. What a learner returns
+beyond that crosses as `Foreign`: the name of its type, nothing else.
+"""
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+MAX_HEADER = 4 << 20  # bytes
+MAX_BODY = 256 << 20  # bytes
+MAX_DEPTH = 24
+MAX_NODES = 100_000
+MAX_TEXT = 1 << 20  # characters
+
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+        *(torch.complex64, torch.complex128),
+    )
+}
+
+
+class WireError(Exception):
+    """What arrived is not a frame or not a value."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Stands for a value that does not cross: `kind` is its type's name."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by name (`Model("house")`): resolved outside, mounted read-only, loaded by `headwork.models`."""
+
+    name: str
+
+
+def encode(value: Any) -> tuple[Any, list[bytes]]:
+    """The JSON tree of `value` and the bytes of its tensors, in order."""
+    bodies: list[bytes] = []
+    count = 0
+
+    def walk(value: Any, depth: int) -> Any:
+        nonlocal count
+        count += 1
+        if count > MAX_NODES or depth > MAX_DEPTH:
+            return {"$": "foreign", "kind": "a structure too large or too deep"}
+        if value is None or type(value) is bool:
+            return value
+        if type(value) is str:
+            return value[:MAX_TEXT].encode("utf-8", "replace").decode()
+        if type(value) is int:
+            return value if abs(value) < 1 << 63 else {"$": "foreign", "kind": "an integer beyond 64 bits"}
+        if type(value) is float:
+            return value if value == value and abs(value) != float("inf") else {"$": "float", "value": repr(value)}
+        if isinstance(value, Tensor):
+            return _encode_tensor(value, bodies)
+        if type(value) in (list, tuple):
+            items = [walk(item, depth + 1) for item in value]
+            return items if type(value) is list else {"$": "tuple", "items": items}
+        if type(value) is dict:
+            return {"$": "dict", "items": [[walk(k, depth + 1), walk(v, depth + 1)] for k, v in value.items()]}
+        if type(value) is Model:
+            return {"$": "model", "name": value.name}
+        return {"$": "foreign", "kind": f"{type(value).__module__}.{type(value).__qualname__}"[:200]}
+
+    return walk(value, 0), bodies
+
+
+def _encode_tensor(value: Tensor, bodies: list[bytes]) -> Any:
+    dtype = str(value.dtype).removeprefix("torch.")
+    if dtype not in DTYPES or value.layout is not torch.strided:
+        return {"$": "foreign", "kind": f"a {value.layout} tensor of {value.dtype}"}
+    if value.numel() * value.element_size() > MAX_BODY:
+        return {"$": "foreign", "kind": f"a tensor of shape {tuple(value.shape)}, too large to compare"}
+    # Tensor's own methods, called on the class: a subclass may override every one of them.
+    plain = torch.Tensor.detach(value).as_subclass(Tensor).resolve_conj().resolve_neg()
+    plain = plain.cpu().contiguous().reshape(-1)
+    bodies.append(bytes(plain.view(torch.uint8).numpy()) if plain.numel() else b"")
+    return {"$": "tensor", "dtype": dtype, "shape": list(value.shape), "device": value.device.type}
+
+
+def decode(tree: Any, body: bytes, device: str = "cpu", model: Callable[[str], Any] = Model) -> Any:
+    """The value of a JSON tree: tensors are fresh copies on `device`, models what `model(name)` gives.
+
+    Raises WireError for anything that `encode` does not write.
+    """
+    offset = 0
+    count = 0
+
+    def take(length: int) -> bytes:
+        nonlocal offset
+        if length < 0 or offset + length > len(body):
+            raise WireError("a tensor is longer than the bytes that came")
+        offset += length
+        return body[offset - length : offset]
+
+    def tensor(tree: dict[str, Any]) -> Tensor:
+        dtype, shape = DTYPES.get(str(tree.get("dtype"))), tree.get("shape")
+        if dtype is None or not isinstance(shape, list) or len(shape) > 16:
+            raise WireError("a tensor without a known dtype or shape")
+        if not all(type(size) is int and 0 <= size < 1 << 40 for size in shape):
+            raise WireError("a tensor with an impossible shape")
+        count = 1
+        for size in shape:
+            count *= size
+            if count * dtype.itemsize > MAX_BODY:
+                raise WireError("a tensor beyond the size limit")
+        raw = take(count * dtype.itemsize)
+        if dtype is torch.bool and raw.strip(b"\x00\x01"):
+            raise WireError("a bool tensor with bytes other than 0 and 1")
+        flat = torch.frombuffer(bytearray(raw), dtype=dtype) if raw else torch.empty(0, dtype=dtype)
+        return flat.reshape(shape).to(device)
+
+    def walk(tree: Any, depth: int) -> Any:
+        nonlocal count
+        count += 1
+        if count > 4 * MAX_NODES or depth > 4 * MAX_DEPTH:
+            raise WireError("a structure too large or too deep")
+        if tree is None or isinstance(tree, (bool, int, float, str)):
+            return tree
+        if isinstance(tree, list):
+            return [walk(item, depth + 1) for item in tree]
+        match tree:
+            case {"$": "tensor"}:
+                return tensor(tree)
+            case {"$": "float", "value": "nan" | "inf" | "-inf" as text}:
+                return float(text)
+            case {"$": "tuple", "items": list(items)}:
+                return tuple(walk(item, depth + 1) for item in items)
+            case {"$": "dict", "items": list(items)}:
+                return dict(_pair(walk(item, depth + 1)) for item in items)
+            case {"$": "model", "name": str(name)}:
+                return model(name)
+            case {"$": "foreign", "kind": str(kind)}:
+                return Foreign(kind[:200])
+        raise WireError("a value of an unknown kind")
+
+    return walk(tree, 0)
+
+
+def _pair(item: Any) -> tuple[Any, Any]:
+    match item:
+        case [None | bool() | int() | float() | str() as key, value]:
+            return key, value
+    raise WireError("a dict key that is not a string or a number")
+
+
+def pack(header: dict[str, Any], bodies: list[bytes] | None = None) -> bytes:
+    """A frame of `header` and `bodies`, one after the other."""
+    text = json.dumps(header, allow_nan=False).encode()
+    body = b"".join(bodies or [])
+    return struct.pack("<II", len(text), len(body)) + text + body
+
+
+def unpack(receive: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
+    """Reads a frame by `receive(n)`, which returns exactly n bytes or raises EOFError. Raises WireError."""
+    header_length, body_length = struct.unpack("<II", receive(8))
+    if header_length > MAX_HEADER or body_length > MAX_BODY:
+        raise WireError("a frame beyond the size limit")
+    text, body = receive(header_length), receive(body_length)
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a header that is not JSON: {error}") from None
+    if not isinstance(header, dict):
+        raise WireError("a header that is not an object")
+    return header, body

@@ -1,0 +1,13 @@
+"""The repository's root is the package `headwork`: name every package below it, since find_packages cannot."""
+
+from setuptools import find_packages, setup
+
+parts = find_packages(exclude=["tests*", "benchmarks*", "build*", "dist*"])
+setup(
+    packages=["headwork", *("headwork." + part for part in parts)],
+    package_data={
+        "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
+        "headwork.grading": ["schemas/*.json"],
+        "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],
+    },
+)
