@@ -253,7 +253,10 @@ class Gradebook:
 
     def place(self, learner: str, chapter: str) -> str | None:
         with self._reading() as session:
-            return session.scalar(_of(learner, PlaceRow, PlaceRow.place).where(PlaceRow.chapter == chapter))
+            found: str | None = session.scalar(
+                _of(learner, PlaceRow, PlaceRow.place).where(PlaceRow.chapter == chapter)
+            )
+            return found
 
     def take_hint(self, learner: str, exercise: str, of: int) -> int:
         """Take the next of `of` hints; how many are taken now. At the last one, nothing changes."""
