@@ -4,8 +4,12 @@ import difflib
 from functools import lru_cache
 from importlib import import_module
 
+from typing import TYPE_CHECKING
+
 from headwork.chapters import course
-from headwork.checkers.exercise import Exercise
+
+if TYPE_CHECKING:  # importing it imports torch
+    from headwork.checkers.exercise import Exercise
 
 
 class UnknownExercise(Exception):
@@ -19,8 +23,10 @@ def ids(chapter: str | None = None) -> list[str]:
 
 
 @lru_cache
-def exercise(id: str) -> Exercise:
-    """The exercise with this id. Raises UnknownExercise."""
+def exercise(id: str) -> "Exercise":
+    """The exercise with this id. Imports torch. Raises UnknownExercise."""
+    from headwork.checkers.exercise import Exercise
+
     known = ids()
     if id not in known:
         close = difflib.get_close_matches(id, known, n=1, cutoff=0.5)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from headwork.checkers.probing import ABSENT
 from headwork.grading.wire import Foreign
@@ -26,26 +27,41 @@ class Difference:
 class Comparison:
     """How to compare, and what was noticed on the way.
 
-    slack: what float32 costs, a fraction of the largest expected number; it is used where the learner's tensor is
-    float32 and the expected one float64, and then `lowered` becomes True.
+    slack: what float32 may cost, as a fraction of the largest expected number; 0 where all is float64.
+    lowered: becomes True when the slack was needed. floor: numbers far below the largest of the whole value may be
+    off by this much, because they may be nothing but rounding (a gradient that is 0 by symmetry).
     """
 
-    slack: float = 1e-5
+    slack: float = 0
     lowered: bool = False
+    floor: float = 0
 
     def difference(self, got: Any, want: Any, name: str) -> Difference | None:
         """The first difference between `got` and `want`, which messages call `name`; None when they agree."""
+        self.floor = 1e-3 * _largest(want)
+        return self._difference(got, want, name)
+
+    def _difference(self, got: Any, want: Any, name: str) -> Difference | None:
         if isinstance(want, dict):
             return self._dict(got, want, name)
         if isinstance(want, (list, tuple)):
             return self._list(got, want, name)
-        if want == ABSENT if isinstance(want, str) else False:
-            return None if isinstance(got, str) else Difference("absent", f"{name} should not exist")
         if isinstance(want, Tensor):
             return self._tensor(got, want, name)
+        if isinstance(want, str) and want == ABSENT:
+            return None if isinstance(got, str) else Difference("absent", f"{name} should not exist")
         if isinstance(want, bool) or want is None or isinstance(want, str):
             return None if type(got) is type(want) and got == want else _differs(got, want, name)
         return self._number(got, want, name)
+
+    def _close(self, apart: Any, scale: Any) -> Any:
+        """Whether differences are within what rounding explains; notes when only float32's rounding does."""
+        exactly = apart <= EXACT * (scale + self.floor) + 1e-15
+        if self.slack <= EXACT or bool(torch.as_tensor(exactly).all()):
+            return exactly
+        nearly = apart <= self.slack * (scale + self.floor)
+        self.lowered |= bool(torch.as_tensor(nearly).all())
+        return nearly
 
     def _dict(self, got: Any, want: dict[Any, Any], name: str) -> Difference | None:
         if not isinstance(got, dict):
@@ -53,7 +69,7 @@ class Comparison:
         for key, value in want.items():
             if key not in got:
                 return Difference("type", f"{name} has no entry {key!r}")
-            if difference := self.difference(got[key], value, f"{name} of {key}" if isinstance(key, str) else name):
+            if difference := self._difference(got[key], value, f"{name} of {key}" if isinstance(key, str) else name):
                 return difference
         extra = [key for key in got if key not in want]
         return Difference("type", f"{name} has an entry {extra[0]!r} too many") if extra else None
@@ -66,7 +82,7 @@ class Comparison:
         if len(got) != len(want):
             return Difference("shape", f"{name} has {len(got)} entries, expected {len(want)}")
         for index, (mine, theirs) in enumerate(zip(got, want, strict=True)):
-            if difference := self.difference(mine, theirs, f"{name}[{index}]"):
+            if difference := self._difference(mine, theirs, f"{name}[{index}]"):
                 return difference
         return None
 
@@ -77,12 +93,7 @@ class Comparison:
             return _wrong_type(got, "a number", name)
         if got != got or abs(got) == float("inf"):
             return Difference("finite", f"{name} is {got}")
-        if abs(got - want) <= EXACT * abs(want) + 1e-12:
-            return None
-        if abs(got - want) <= self.slack * abs(want):
-            self.lowered = True
-            return None
-        return _differs(got, want, name)
+        return None if self._close(abs(got - want), abs(want)) else _differs(got, want, name)
 
     def _tensor(self, got: Any, want: Tensor, name: str) -> Difference | None:
         if isinstance(got, (int, float)) and not isinstance(got, bool) and want.dim() == 0:
@@ -110,14 +121,15 @@ class Comparison:
         scale = theirs[finite].abs().max()
         apart = torch.where(finite, (mine - theirs).abs(), (mine != theirs).double() * float("inf"))
         apart = torch.where(torch.isnan(theirs) & torch.isnan(mine), torch.zeros_like(apart), apart)
-        if bool((apart <= EXACT * scale + 1e-15).all()):
-            return None
-        lower = got.dtype in (torch.float32, torch.complex64)
-        allowed = self.slack * scale if lower or want.dtype == torch.float32 else EXACT * scale
-        if lower and bool((apart <= allowed).all()):
-            self.lowered |= want.dtype != got.dtype
-            return None
-        return _first(got, want, ~(apart <= allowed), name)
+        close = self._close(apart, scale)
+        return None if bool(close.all()) else _first(got, want, ~close, name)
+
+
+def _largest(want: Any) -> float:
+    """The largest finite number anywhere in a value."""
+    leaves = [torch.as_tensor(leaf) for leaf in tree_leaves(want) if isinstance(leaf, (Tensor, float))]
+    floats = [leaf.double().abs() for leaf in leaves if leaf.is_floating_point() and leaf.numel()]
+    return max((float(leaf.nan_to_num(0, 0, 0).max()) for leaf in floats), default=0.0)
 
 
 def _family(value: Tensor) -> str:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 
 from headwork.checkers.exercise import Edit, Exercise, Mistake
-from headwork.grading.expect import observe_source, reference_source
+from headwork.grading.expect import observe_mistake, reference_source
 from headwork.grading.judge import Known, agree
 from headwork.grading.plan import Observation
 
@@ -40,12 +39,11 @@ def wrong_source(source: str, mistake: Mistake) -> str:
 
 def name_mistake(exercise: Exercise, known: Known, seen: list[Observation], seed: int, device: str) -> tuple[str, ...]:
     """The sentences of the first variant that agrees with the learner in every run; empty when none does."""
+
+    def observe(source: str, run: int) -> Observation:
+        return observe_mistake(exercise.id, source, seed, device, run)
+
     for variant in variants(exercise):
-        if agree(exercise.list_of_checks, known, seen, _observed(exercise.id, variant.source, seed, device)):
+        if agree(exercise.list_of_checks, known, seen, lambda run, variant=variant: observe(variant.source, run)):
             return variant.sentences
     return ()
-
-
-@lru_cache(maxsize=4096)
-def _observed(id: str, source: str, seed: int, device: str) -> list[Observation]:
-    return observe_source(id, source, seed, device)

@@ -1,6 +1,6 @@
 """The grader's own runs: what the reference, and each mistake, does in every case. Kept in this process only."""
 
-import linecache
+import threading
 from functools import lru_cache
 from importlib import import_module
 from importlib.resources import files
@@ -20,6 +20,10 @@ from headwork.grading.program import Program
 from headwork.grading.runner import Ended, Probe, Yielded, fault_of, load_program, put
 from headwork.grading.submission import read_text
 from headwork.grading.wire import decode, encode
+
+
+OURS = {"reference.py"}
+_ALONE = threading.RLock()  # programs are loaded under one module name: one at a time
 
 
 def chapter_of(exercise: Exercise) -> str:
@@ -75,24 +79,23 @@ def _is_double(leaf: object) -> bool:
     return isinstance(leaf, Tensor) and leaf.dtype == torch.float64
 
 
-def observe_source(id: str, source: str, seed: int, device: str) -> list[Observation]:
-    """What our own `source` (a mistake) does in the runs of one seed, in this process."""
+@lru_cache(maxsize=8192)
+def observe_mistake(id: str, source: str, seed: int, device: str, run: int) -> Observation:
+    """What our own wrong `source` does in one run, in this process."""
     exercise = find(id)
-    return _observe(exercise, source, [run.case for run in known(id, seed, False, device).runs], device)
+    return _observe(exercise, source, [known(id, seed, False, device).runs[run].case], device)[0]
 
 
 def _observe(exercise: Exercise, source: str, cases: list[Case], device: str) -> list[Observation]:
-    try:
-        program = program_of(source, exercise)
-        namespace = load_program(program)
-    except Exception as error:
-        if isinstance(error, Unusable):
+    with _ALONE, torch.random.fork_rng(devices=[]):
+        try:
+            namespace = load_program(program_of(source, exercise))
+        except Unusable:
             raise
-        return [Observation(fault=fault_of(error, {"reference.py"}), ended=True) for _ in cases]
-    finally:
-        linecache.cache.pop("reference.py", None)
-    fresh = [Case(case.name, **_copies(case, device)) for case in cases]
-    return [gather(map(_crossed, put(probe_of(exercise), namespace, case, device, {"reference.py"}))) for case in fresh]
+        except Exception as error:
+            return [Observation(fault=fault_of(error, OURS), ended=True) for _ in cases]
+        fresh = [Case(case.name, **_copies(case, device)) for case in cases]
+        return [gather(map(_crossed, put(probe_of(exercise), namespace, case, device, OURS))) for case in fresh]
 
 
 def _crossed(event: Yielded | Ended) -> Yielded | Ended:

@@ -1,5 +1,6 @@
 """From what was observed to the results of the checks: the learner's runs beside the reference's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
@@ -15,6 +16,8 @@ from headwork.grading.report import CheckResult
 from headwork.grading.sampling import draws_alike, draws_differ
 
 FLOAT32 = 1.2e-7  # its epsilon
+LOWERED = "Your code computes in float32 where it was given float64, so it was judged in float32."
+CHANGED = "An input was changed in place; whoever passed it in still needs it as it was."
 GENEROUS = 4  # a right answer's float32 error is at most this many times the reference's own
 
 
@@ -75,11 +78,11 @@ def _flaw(check: Check, index: int, known: Known, seen: Observation, notes: list
 def _(check: Equal, index: int, known: Known, seen: Observation, notes: list[str]) -> Difference | None:
     first = None
     for name in (check.name, *check.ways):
-        comparison = Comparison(slack_of(known, index, name))
+        comparison = Comparison(slack_of(known, index, name) if seen.lowered else 0)
         difference = comparison.difference(seen.values.get(name), known.exact[index].values[name], f"`{name}`")
         if difference is None:
             if comparison.lowered:
-                notes.append("Your code computes in float32 where it was given float64, so it was judged in float32.")
+                notes.append(LOWERED)
             return None
         first = first or difference
     return first
@@ -143,8 +146,8 @@ def unasked(known: Known, seen: list[Observation]) -> list[CheckResult]:
     """What is checked of every exercise: the inputs are left alone, and float32 stays float32."""
     results = []
     changed = next((run.case.name for run, mine in zip(known.runs, seen, strict=True) if mine.changed), None)
-    message = "An input was changed in place; whoever passed it in still needs it as it was."
-    results.append(CheckResult("leaves its inputs as they were", changed is None, 1, message if changed else "", changed or ""))
+    message = CHANGED if changed else ""
+    results.append(CheckResult("leaves its inputs as they were", changed is None, 1, message, changed or ""))
     twin = next((index for index, run in enumerate(known.runs) if run.lowered), None)
     if twin is not None and seen[twin].values:
         flaw = _dtype_flaw(known.lowered[twin], seen[twin])
@@ -165,15 +168,22 @@ def _dtype_flaw(reference: Observation, seen: Observation) -> str:
     return ""
 
 
-def agree(checks: tuple[Check, ...], known: Known, mine: list[Observation], other: list[Observation]) -> bool:
-    """Whether two implementations did the same in every run: how a mistake is recognised."""
+def agree(
+    checks: tuple[Check, ...], known: Known, mine: list[Observation], other: Callable[[int], Observation]
+) -> bool:
+    """Whether two implementations did the same in every run: how a mistake is recognised.
+
+    `other(run)` is asked for one run at a time, since most mistakes part ways in the first.
+    """
     compared = False
     for index, run in enumerate(known.runs):
         if run.lowered:
             continue
-        if not _alike_in_run(checks, known, index, mine[index], other[index]):
+        theirs = other(index)
+        if not _alike_in_run(checks, known, index, mine[index], theirs):
             return False
-        compared |= bool(mine[index].values) or mine[index].fault == other[index].fault
+        same_message = mine[index].fault and theirs.fault and mine[index].fault.message == theirs.fault.message
+        compared |= bool(mine[index].values or same_message)
     return compared
 
 
@@ -194,7 +204,7 @@ def _alike_in_run(checks: tuple[Check, ...], known: Known, index: int, mine: Obs
                 if _holds(mine, check) != _holds(other, check):
                     return False
             case None:
-                if Comparison(1e-4).difference(value, other.values[name], name):
+                if Comparison(1e-4 if mine.lowered else 0).difference(value, other.values[name], name):
                     return False
     return True
 

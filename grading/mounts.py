@@ -4,6 +4,7 @@ Single packages are bound, never a whole `site-packages`, so that no reference, 
 its disk. Our modules are bound as namespace packages under a path of their own.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -33,59 +34,79 @@ def bubblewrap() -> str | None:
     path = shutil.which("bwrap")
     if path is None or sys.platform != "linux":
         return None
-    trial = [path, "--unshare-all", "--die-with-parent", *_binds(_system()), *capabilities(), "--proc", "/proc", "--dev", "/dev"]
+    trial = [path, *privileges(), *_system(), "--proc", "/proc", "--dev", "/dev"]
     try:
-        done = subprocess.run([*trial, sys.executable, "-I", "-c", ""], capture_output=True, timeout=20)
+        done = subprocess.run(
+            [*trial, str(Path(sys.executable).resolve()), "-I", "-S", "-c", ""], capture_output=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return path if done.returncode == 0 else None
 
 
-def capabilities() -> list[str]:
-    """What the server needs to give each submission namespaces of its own; the submission itself has none of it."""
-    return ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+def privileges() -> list[str]:
+    """The server's own namespaces, and what it needs to give each submission others; the submission has none of it.
+
+    Started by root it stays in root's user namespace, because there alone it can become somebody else: the limit
+    on processes does not bind root.
+    """
+    user = [] if os.getuid() == 0 else ["--unshare-user"]
+    namespaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    needed = ["CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID"]
+    return [*user, *namespaces, "--die-with-parent", *(word for name in needed for word in ("--cap-add", name))]
 
 
 def confined(chapter: str, packages: tuple[str, ...]) -> list[str]:
     """The bubblewrap arguments for the worker of one chapter, up to the command."""
-    arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *capabilities()]
-    environment = {"PYTHONPATH": f"{HOME}:{SITE}", "HOME": "/tmp", "PATH": "/nowhere", "LANG": "C.UTF-8", **SINGLE_THREAD}
+    arguments = [*privileges(), "--new-session", "--clearenv"]
+    environment = {
+        "PYTHONPATH": f"{HOME}:{SITE}",
+        "HOME": "/tmp",
+        "PATH": "/nowhere",
+        "LANG": "C.UTF-8",
+        **SINGLE_THREAD,
+    }
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
-    arguments += [*_binds(_system()), *_binds(_packages(packages)), *_binds(_own(chapter, packages))]
+    arguments += _system() + _binds(_packages(packages) | _own(chapter, packages))
     return [*arguments, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]
 
 
-SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+SINGLE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 def _binds(places: dict[str, str]) -> list[str]:
-    return [word for inside, outside in places.items() for word in ("--ro-bind", outside, inside)]
+    """Binds outside places inside. Folders on the way are made first, or bubblewrap would close them to the learner."""
+    parents = {str(parent) for inside in places for parent in Path(inside).parents} - {"/"}
+    made = [word for parent in sorted(parents) for word in ("--perms", "0755", "--dir", parent)]
+    return made + [word for inside, outside in places.items() for word in ("--ro-bind", outside, inside)]
 
 
 @lru_cache
-def _system() -> dict[str, str]:
-    """The system's libraries and the interpreter's own: never `/`, and no site-packages."""
-    places = {path: path for path in SYSTEM if Path(path).exists()}
-    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("LIBDIR")}:
-        if path and Path(path).exists() and not path.startswith("/usr/lib"):
-            places |= _without_site_packages(Path(path))
-    interpreter = Path(sys.executable).resolve()
-    places[str(interpreter)] = str(interpreter)
-    return places
+def _system() -> list[str]:
+    """The system's libraries and the interpreter's own, never `/`; over every site-packages there, an empty folder."""
+    bound = [path for path in SYSTEM if Path(path).exists()]
+    own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("LIBDIR")}
+    bound += sorted(path for path in own if path and Path(path).is_dir() and not path.startswith("/usr/lib"))
+    interpreter = str(Path(sys.executable).resolve())
+    arguments = _binds({path: path for path in [*bound, interpreter]})
+    hidden = {str(path) for folder in bound for path in _site_packages(Path(folder))}
+    hidden |= (
+        {str(files("headwork"))} if any(Path(str(files("headwork"))).is_relative_to(path) for path in bound) else set()
+    )
+    return [*arguments, *(word for path in sorted(hidden) for word in ("--tmpfs", path))]
 
 
-def _without_site_packages(folder: Path) -> dict[str, str]:
-    """The entries of `folder`, with folders that hold a site-packages opened, and that left out."""
-    places = {}
-    for entry in folder.iterdir():
-        if entry.name in ("site-packages", "dist-packages", "__pycache__", "test"):
-            continue
-        if entry.is_dir() and any((entry / name).exists() for name in ("site-packages", "dist-packages")):
-            places |= _without_site_packages(entry)
-        else:
-            places[str(entry)] = str(entry)
-    return places
+def _site_packages(folder: Path) -> list[Path]:
+    """The places under `folder` where installed packages may be."""
+    names = ("site-packages", "dist-packages")
+    patterns = [*names, *(f"python3*/{name}" for name in names)]
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_dir() and not path.is_symlink()]
 
 
 def _packages(packages: tuple[str, ...]) -> dict[str, str]:

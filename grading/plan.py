@@ -30,6 +30,7 @@ class Observation:
     strayed: dict[str, str] = field(default_factory=dict)
     fault: Fault | None = None
     changed: bool = False
+    lowered: bool = False
     ended: bool = False
 
 
@@ -72,5 +73,5 @@ def gather(events: Iterable[Yielded | Ended]) -> Observation:
             if event.strayed:
                 seen.strayed[event.name] = event.strayed
         else:
-            seen.fault, seen.changed, seen.ended = event.fault, event.changed, True
+            seen.fault, seen.changed, seen.lowered, seen.ended = event.fault, event.changed, event.lowered, True
     return seen

@@ -5,11 +5,13 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from headwork.checkers.probing import Answer, Case, Unfit, digest
@@ -46,6 +48,18 @@ class Ended:
 
     fault: Fault | None
     changed: bool
+    lowered: bool = False  # float32 was seen in a float64 case
+
+
+class _Float32Seen(TorchFunctionMode):
+    """Notices whether float32 numbers are made: code that fixes float32 is judged in float32."""
+
+    seen = False
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        self.seen = self.seen or any(isinstance(x, Tensor) and x.dtype == torch.float32 for x in tree_leaves(result))
+        return result
 
 
 def load_program(program: Program) -> dict[str, Any]:
@@ -76,22 +90,25 @@ def remember_source(file: str, line: int, source: str) -> None:
 Probe = Callable[[Answer, Case], Iterator[tuple[str, Any]]]
 
 
-def put(probe: Probe, namespace: dict[str, Any], case: Case, device: str, files: set[str]) -> Iterator[Yielded | Ended]:
-    """Puts one case to an implementation. What was yielded before an exception counts."""
+def put(
+    probe: Probe, namespace: dict[str, Any], case: Case, device: str, files: set[str], look: bool = False
+) -> Iterator[Yielded | Ended]:
+    """Puts one case to an implementation; what was yielded before an exception counts. `look`: for float32, too."""
     before = digest(case.inputs)
     answer = Answer(namespace)
-    fault = None
+    fault, watch = None, _Float32Seen()
     try:
         torch.manual_seed(0)
-        for name, value in probe(answer, case):
-            yield Yielded(name, value, _strayed(value, device))
+        with watch if look else nullcontext():
+            for name, value in probe(answer, case):
+                yield Yielded(name, value, _strayed(value, device))
     except GeneratorExit:
         raise
     except BaseException as error:
         fault = fault_of(error, files)
     finally:
         answer.restore()
-    yield Ended(fault, digest(case.inputs) != before)
+    yield Ended(fault, digest(case.inputs) != before, watch.seen)
 
 
 def _strayed(value: Any, device: str) -> str:

@@ -20,11 +20,11 @@ from typing import Any
 
 import torch
 
-from headwork.checkers.probing import Case
+from headwork.checkers.probing import Case, gradient
 from headwork.grading.confine import CHANNEL, NEW_PID, Limits, _libc, enter_namespaces, keep_only, limit_resources
 from headwork.grading.program import Piece, Program
 from headwork.grading.runner import Ended, Fault, fault_of, load_program, put
-from headwork.grading.watch import Forbidden, forbid
+from headwork.grading.watch import forbid
 from headwork.grading.wire import decode, encode, pack, unpack
 
 
@@ -105,11 +105,12 @@ def run_job(job: dict[str, Any], body: bytes, channel: Channel, printed: Printed
         channel.send({"kind": "loaded", "fault": _as_dict(fault), "calls": calls[:8]})
         if fault:
             return
-        for name, inputs in decode(job["cases"], body, device, model=_load_model):
-            for event in put(probe, namespace, Case(name, **inputs), device, files):
+        for index, (name, inputs) in enumerate(decode(job["cases"], body, device, model=_load_model)):
+            for event in put(probe, namespace, Case(name, **inputs), device, files, look=index == 0):
                 if isinstance(event, Ended):
                     printed.flush()
-                    channel.send({"kind": "ended", "fault": _as_dict(event.fault), "changed": event.changed, "calls": calls[:8]})
+                    end = {"changed": event.changed, "lowered": event.lowered, "calls": calls[:8]}
+                    channel.send({"kind": "ended", "fault": _as_dict(event.fault), **end})
                 else:
                     tree, bodies = encode(event.value)
                     channel.send({"kind": "yielded", "name": event.name, "value": tree, "strayed": event.strayed}, bodies)
@@ -123,7 +124,7 @@ def _load_model(name: str) -> Any:
 
 
 def _as_dict(fault: Fault | None) -> dict[str, Any] | None:
-    return None if fault is None else {**vars(fault), "forbidden": fault.kind == Forbidden.__name__}
+    return None if fault is None else vars(fault)
 
 
 def start_child(connection: socket.socket, limits: Limits, isolated: bool) -> None:
@@ -185,6 +186,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in order["preload"]:
         importlib.import_module(name)
+    gradient(torch.square, torch.ones(1), x=torch.ones(1))  # the first backward pass imports much: once, before forks
     connection = socket.socket(fileno=order["channel"])
     if order["forks"]:
         serve_forks(connection, limits, order["isolated"])

@@ -1,0 +1,217 @@
+"""From a submission to its report: a `Grader` asks every exercise of it, one process a submission."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from queue import SimpleQueue
+from time import perf_counter
+
+import torch
+
+import headwork
+from headwork.chapters import course
+from headwork.checkers import catalogue
+from headwork.checkers.exercise import Exercise
+from headwork.grading.expect import chapter_of
+from headwork.grading.extract import extract
+from headwork.grading.likeness import same_code
+from headwork.grading.outline import outline
+from headwork.grading.plan import Observation, Run
+from headwork.grading.program import Program, Submission
+from headwork.grading.report import Report, Verdict
+from headwork.grading.sandbox import Gone, Server, Session, Setting, WorkerFault
+from headwork.grading.submission import Unreadable, read_text
+from headwork.grading.unusable import Unusable
+from headwork.grading.verdict import Heard, Outcome, verdict_of, verdict_of_unusable
+from headwork.grading.wire import WireError, encode
+
+OnVerdict = Callable[[Verdict], None]
+
+
+@dataclass
+class Grader:
+    """Grades submissions one after the other. Close it, or use it in a `with` block: it keeps workers running."""
+
+    setting: Setting = field(default_factory=Setting.best)
+    seed: int = 0
+    slow: bool = True  # also the cases that train something
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    def __enter__(self) -> "Grader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for server in self.servers.values():
+            server.close()
+        self.servers.clear()
+
+    def warm(self, chapters: Iterable[str]) -> None:
+        """Starts the workers of `chapters` and returns at once, so that they load torch while we do other things."""
+        for chapter in chapters:
+            if chapter not in self.servers:
+                self.servers[chapter] = Server(chapter, course.chapter(chapter).packages, self.setting)
+
+    def grade(self, submission: Submission, ids: Sequence[str] | None = None, on_verdict: OnVerdict | None = None) -> Report:
+        """The report of one submission: of `ids`, or of every chapter that it defines something of."""
+        asked = list(ids) if ids is not None else ids_in(submission)
+        verdicts: list[Verdict] = []
+        for chapter in dict.fromkeys(id.split(".")[0] for id in asked):
+            with Conversation(self, chapter) as conversation:
+                for id in (each for each in asked if each.split(".")[0] == chapter):
+                    verdicts.append(self._verdict(submission, id, conversation, verdicts))
+                    if on_verdict:
+                        on_verdict(verdicts[-1])
+        problem = "" if asked else _nothing_in(submission)
+        return Report(submission.name, tuple(verdicts), self.seed, self.setting.name, versions(), problem)
+
+    def _verdict(self, submission: Submission, id: str, talk: "Conversation", earlier: list[Verdict]) -> Verdict:
+        start = perf_counter()
+        points = course.exercise_text(id).points
+        try:
+            exercise = catalogue.exercise(id)
+            outcome = self._outcome(submission, exercise, talk, earlier)
+            verdict = verdict_of(exercise, outcome, points, self.seed, self.setting.device)
+        except Unusable as error:
+            verdict = verdict_of_unusable(id, error, points)
+        except Exception as error:  # ours, whatever it is: it must not become the learner's zero
+            message = "The grader failed, not your code: nothing is counted, and it will be graded again."
+            verdict = Verdict(id, "grader_fault", 0, points, message, detail=f"{type(error).__name__}: {error}")
+        return Verdict(**{**vars(verdict), "seconds": round(perf_counter() - start, 4)})
+
+    def _outcome(self, submission: Submission, exercise: Exercise, talk: "Conversation", earlier: list[Verdict]) -> Outcome:
+        program = extract(submission, exercise.names, course.chapter(chapter_of(exercise)).packages)
+        stub = stub_program(exercise.id)
+        if stub is not None and same_code(program, stub, exercise.names):
+            return Outcome(program, stub_untouched=True)
+        failed = [each.exercise for each in earlier if each.exercise in exercise.needs and not each.passed]
+        if failed:
+            return Outcome(program, blocked_by=failed[0])
+        return talk.ask(program, exercise)
+
+
+class Conversation:
+    """What is said with one submission's process. When the process is stopped, the next exercise gets a new one."""
+
+    def __init__(self, grader: Grader, chapter: str):
+        self.grader, self.chapter = grader, chapter
+        self.session: Session | None = None
+
+    def __enter__(self) -> "Conversation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        if self.session:
+            self.session.close()
+            self.session = None
+
+    def ask(self, program: Program, exercise: Exercise) -> Outcome:
+        """Puts the quick cases and, when the learner's code got through them, the slow ones."""
+        from headwork.grading.expect import known
+
+        device = self.grader.setting.device
+        self.grader.warm([self.chapter])
+        session = self._session()
+        facts = known(exercise.id, self.grader.seed, False, device)
+        outcome = Outcome(program, known=facts, quick=self._put(session, program, exercise, facts.runs, exercise.seconds))
+        if self.grader.slow and exercise.slow_seconds and outcome.quick.went_through:
+            outcome.slow_known = known(exercise.id, self.grader.seed, True, device)
+            runs, seconds = outcome.slow_known.runs, exercise.slow_seconds
+            outcome.slow = self._put(self._session(), program, exercise, runs, seconds)
+        return outcome
+
+    def _session(self) -> Session:
+        if self.session is None:
+            try:
+                self.session = self.grader.servers[self.chapter].session()
+            except WorkerFault:
+                self.grader.servers.pop(self.chapter).close()
+                self.grader.warm([self.chapter])  # once more, with a new worker
+                self.session = self.grader.servers[self.chapter].session()
+        return self.session
+
+    def _put(self, session: Session, program: Program, exercise: Exercise, runs: list[Run], seconds: float) -> Heard:
+        heard = Heard([Observation() for _ in runs])
+        tree, bodies = encode([[run.case.name, run.case.inputs] for run in runs])
+        job = {
+            "pieces": [vars(piece) for piece in program.pieces],
+            "names": program.names,
+            "future": program.future,
+            "chapter": self.chapter,
+            "probe": exercise.id.split(".")[1],
+            "forbid": exercise.forbid,
+            "device": self.grader.setting.device,
+            "cases": tree,
+        }
+        try:
+            for header, body in session.ask(job, bodies, seconds):
+                if heard.take(header, body):
+                    return heard
+        except Gone as gone:
+            heard.gone = gone
+            self.hang_up()
+        except (WireError, KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
+            heard.gone = Gone("error", f"The process wrote something that is no answer ({error}).")
+            self.hang_up()
+        return heard
+
+
+def ids_in(submission: Submission) -> list[str]:
+    """The exercises of every chapter of which the submission defines an asked name."""
+    defined = outline(submission).bindings.keys()
+    chapters = course.chapters()
+    mine = [c.name for c in chapters if any(set(catalogue.exercise(e.id).names) & defined for e in c.exercises)]
+    return [id for name in mine for id in catalogue.ids(name)]
+
+
+def _nothing_in(submission: Submission) -> str:
+    """Why no exercise was found in a submission."""
+    broken = outline(submission).broken
+    return str(broken[0][1]) if broken else "it defines nothing that an exercise asks for: hand in your exercises.py"
+
+
+@lru_cache
+def stub_program(id: str) -> Program | None:
+    """The exercise's stub as a program; None where the chapter has not been built."""
+    exercise = catalogue.exercise(id)
+    chapter = course.chapter(chapter_of(exercise))
+    path = chapter.folder / "exercises.py"
+    if not path.exists():
+        return None
+    return extract(read_text("exercises.py", path.read_text(encoding="utf-8")), exercise.names, chapter.packages)
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    return {"headwork": headwork.__version__, "python": platform.python_version(), "torch": torch.__version__}
+
+
+def grade_all(
+    submissions: Iterable[tuple[str, Submission | Unreadable]],
+    ids: Sequence[str] | None,
+    graders: Sequence[Grader],
+) -> Iterator[Report]:
+    """Reports as they are finished, `len(graders)` submissions at a time; an unreadable one gets a report that says so."""
+    free: SimpleQueue[Grader] = SimpleQueue()
+    for grader in graders:
+        free.put(grader)
+
+    def one(label: str, submission: Submission | Unreadable) -> Report:
+        if isinstance(submission, Unreadable):
+            return Report(label, (), graders[0].seed, graders[0].setting.name, versions(), str(submission))
+        grader = free.get()
+        try:
+            return grader.grade(submission, ids)
+        finally:
+            free.put(grader)
+
+    with ThreadPoolExecutor(len(graders)) as pool:
+        yield from pool.map(lambda pair: one(*pair), submissions)
+
