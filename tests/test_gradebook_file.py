@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from headwork.gradebook import migrate
 from headwork.gradebook.errors import GradebookError
@@ -114,10 +115,17 @@ def test_four_processes_write_at_once(tmp_path: Path) -> None:
         assert [len(book.attempts(f"learner {index}", "gpt2.e0")) for index in range(4)] == [25] * 4
 
 
-def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
-    with Gradebook.open(tmp_path / "gradebook.sqlite") as book, book._writing():
+def test_readers_and_a_writer_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    with Gradebook.open(tmp_path / "gradebook.sqlite") as book:
+        one_submission(book)
         began = time.monotonic()
-        assert book.best("me") == {}
+        with book._reading() as reader:
+            assert reader.scalar(text("select count(*) from drafts")) == 0
+            book.save_draft("me", "gpt2.e0", "meanwhile")
+            assert reader.scalar(text("select count(*) from drafts")) == 0
+        with book._writing() as writer:
+            writer.execute(text("delete from drafts"))
+            assert book.draft("me", "gpt2.e0") is not None
         assert time.monotonic() - began < 5
 
 
@@ -125,14 +133,18 @@ def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
 def test_a_forked_child_opens_connections_of_its_own(tmp_path: Path) -> None:
     with Gradebook.open(tmp_path / "gradebook.sqlite") as book:
         one_submission(book)
+        with book._reader.connect() as connection:
+            parents = connection.connection.dbapi_connection  # goes back to the pool
         child = os.fork()
         if child == 0:
             try:
+                with book._reader.connect() as connection:
+                    shared = connection.connection.dbapi_connection is parents
                 book.save_draft("me", "gpt2.e0", "from the child")
-                os._exit(0)
+                os._exit(2 if shared else 0)
             finally:
                 os._exit(1)
-        assert os.waitpid(child, 0)[1] == 0
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         draft = book.draft("me", "gpt2.e0")
         assert draft is not None and draft.text == "from the child"
 
