@@ -2,7 +2,8 @@
 
 A binding is *fresh* when the name's earlier value is gone after it, and a *change* when it builds on that value:
 `x += 1`, `x[0] = 1`, `X.f = g`, `del x`, and whatever may not happen (under an `if` without `else`, in a loop).
-The variable of a loop counts as fresh, as if every loop ran. An import is a change to an import of the same package: `import torch` after `import torch.utils.data`.
+The variable of a loop counts as fresh, as if every loop ran. An import is a change to an import of the same package:
+`import torch` after `import torch.utils.data`.
 """
 
 import ast
