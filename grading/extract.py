@@ -110,7 +110,7 @@ class _Selection:
     def _demand_what_they_call(self, used: list[int], index: int) -> None:
         """What the functions among `used` read goes before the statement that may call them, where it can."""
         waiting, seen = list(used), set(used)
-        while waiting:
+        while waiting and not self.order.is_full:
             for name in sorted(self.parsed.statements[waiting.pop()].reads.deferred):
                 found = self.demand(name, index)
                 if found is not None and found not in seen:

@@ -19,8 +19,12 @@ class Order:
 
     def prefer(self, index: int, earlier: int) -> None:
         """`earlier` had better go before `index`: heard unless a requirement says otherwise."""
-        if len(self._wishes) < MOST_STEPS:
-            self._wishes.append((index, earlier))
+        self._wishes.append((index, earlier))
+
+    @property
+    def is_full(self) -> bool:
+        """True when no more wishes should be made."""
+        return len(self._wishes) >= MOST_STEPS
 
     def sorted(self, chosen: set[int]) -> list[int]:
         for index, earlier in self._wishes:

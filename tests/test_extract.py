@@ -531,6 +531,8 @@ def test_long_chains_take_no_long_time():
     begun = time.process_time()
     extract(file("x = 0\n" + "x += 1\n" * 3000), ["x"], [])
     extract(file("\n".join(f"def f{i}(): return f{i + 1}()\na{i} = f{i}()" for i in range(150))), ["a0"], [])
+    calls = "".join(f"def f{i}(): return f{i - 1}()\nx{i} = f{i}()\n" for i in range(2000))
+    extract(file(calls + "answer = [" + ", ".join(f"x{i}" for i in range(2000)) + "]"), ["answer"], [])
     extract(cells(*(f"y{i} = y{i + 1}" for i in range(1500)), "y1500 = 1"), ["y0"], [])
     assert time.process_time() - begun < 10
 
