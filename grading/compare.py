@@ -11,6 +11,7 @@ from headwork.checkers.probing import ABSENT
 from headwork.grading.wire import Foreign
 
 EXACT = 1e-9  # of the largest expected number, in float64
+ROUNDING = 1e-13  # of numbers that are 0 but for rounding, such as the gradient of a saturated softmax
 Kind = Literal["type", "shape", "dtype", "finite", "value", "absent"]
 
 
@@ -56,7 +57,7 @@ class Comparison:
 
     def _close(self, apart: Any, scale: Any) -> Any:
         """Whether differences are within what rounding explains; notes when only float32's rounding does."""
-        exactly = apart <= EXACT * (scale + self.floor) + 1e-15
+        exactly = apart <= EXACT * (scale + self.floor) + ROUNDING
         if self.slack <= EXACT or bool(torch.as_tensor(exactly).all()):
             return exactly
         nearly = apart <= self.slack * (scale + self.floor)

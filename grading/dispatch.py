@@ -19,7 +19,7 @@ from headwork.grading.extract import extract
 from headwork.grading.likeness import same_code
 from headwork.grading.outline import outline
 from headwork.grading.plan import Observation, Run
-from headwork.grading.program import Program, Submission
+from headwork.grading.program import Program, Submission, Unit
 from headwork.grading.report import Report, Verdict
 from headwork.grading.sandbox import Gone, Server, Session, Setting, WorkerFault
 from headwork.grading.submission import Unreadable, read_text
@@ -84,9 +84,8 @@ class Grader:
         return Verdict(**{**vars(verdict), "seconds": round(perf_counter() - start, 4)})
 
     def _outcome(self, submission: Submission, exercise: Exercise, talk: "Conversation", earlier: list[Verdict]) -> Outcome:
-        program = extract(submission, exercise.names, course.chapter(chapter_of(exercise)).packages)
-        stub = stub_program(exercise.id)
-        if stub is not None and same_code(program, stub, exercise.names):
+        program, untouched = find_program(submission, exercise)
+        if untouched:
             return Outcome(program, stub_untouched=True)
         failed = [each.exercise for each in earlier if each.exercise in exercise.needs and not each.passed]
         if failed:
@@ -161,6 +160,34 @@ class Conversation:
             heard.gone = Gone("error", f"The process wrote something that is no answer ({error}).")
             self.hang_up()
         return heard
+
+
+def find_program(submission: Submission, exercise: Exercise) -> tuple[Program, bool]:
+    """The learner's program for an exercise, and whether it is still the stub.
+
+    A folder may hold an untouched exercises.py beside a notebook that was worked in: where the whole gives a stub,
+    each file is looked at by itself. Raises Unusable.
+    """
+    packages, stub = course.chapter(chapter_of(exercise)).packages, stub_program(exercise.id)
+    program = extract(submission, exercise.names, packages)
+    if stub is None or not same_code(program, stub, exercise.names):
+        return program, False
+    for part in _files_of(submission):
+        try:
+            other = extract(part, exercise.names, packages)
+        except Unusable:
+            continue
+        if not same_code(other, stub, exercise.names):
+            return other, False
+    return program, True
+
+
+def _files_of(submission: Submission) -> list[Submission]:
+    """A submission for each file of one that has several."""
+    files: dict[str, list[Unit]] = {}
+    for unit in submission.units:
+        files.setdefault(unit.label.split(" cell ")[0], []).append(unit)
+    return [Submission(submission.name, tuple(units)) for units in files.values()] if len(files) > 1 else []
 
 
 def ids_in(submission: Submission) -> list[str]:

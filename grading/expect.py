@@ -1,5 +1,6 @@
 """The grader's own runs: what the reference, and each mistake, does in every case. Kept in this process only."""
 
+import ast
 import threading
 from functools import lru_cache
 from importlib import import_module
@@ -44,9 +45,12 @@ def solution_source(chapter: str) -> str:
 
 @lru_cache
 def reference_source(exercise: Exercise) -> str:
-    """The part of the chapter's reference that one exercise needs, as text that runs alone."""
+    """The part of the chapter's reference that one exercise needs, under all of its imports, as text that runs alone."""
+    whole = ast.parse(solution_source(chapter_of(exercise)))
+    imports = [ast.unparse(node) for node in whole.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     program = program_of(solution_source(chapter_of(exercise)), exercise)
-    return "\n".join(piece.source for piece in program.pieces) + "\n"
+    pieces = [piece.source for piece in program.pieces if not piece.source.startswith(("import ", "from "))]
+    return "\n".join([*imports, "", *pieces]) + "\n"
 
 
 def program_of(source: str, exercise: Exercise) -> Program:

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from headwork.grading import mounts
 from headwork.grading.confine import Limits
-from headwork.grading.wire import WireError, pack, unpack
+from headwork.grading.frames import WireError, pack, unpack
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -23,6 +24,18 @@ POLL_SECONDS = 0.05
 
 class WorkerFault(Exception):
     """The worker could not be started or confined: the grader's fault, never the learner's."""
+
+
+_running: "WeakSet[Server | Session]" = WeakSet()
+_stopping = False
+
+
+def stop_all() -> None:
+    """Kills every worker and every submission's process, and lets no more start. Safe in a signal's handler."""
+    global _stopping
+    _stopping = True
+    for each in list(_running):
+        each.kill()
 
 
 class Gone(Exception):
@@ -61,8 +74,13 @@ class Server:
         self.chapter, self.packages, self.setting = chapter, packages, setting
         self.forks = sys.platform == "linux" and setting.device == "cpu"
         self.spare = self._spawn()
+        _running.add(self)
+        if _stopping:
+            self.kill()
 
     def _spawn(self) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+        if _stopping:
+            raise WorkerFault("stopped")
         ours, theirs = socket.socketpair()
         preload = ["numpy", f"headwork.checkers.{self.chapter}.probes", *(p for p in self.packages if p == "einops")]
         order = {
@@ -122,6 +140,9 @@ class Server:
         said = process.communicate()[1].decode(errors="replace").strip().splitlines()
         return f": {said[-1]}" if said else ""
 
+    def kill(self) -> None:
+        self.spare[0].kill()
+
     def close(self) -> None:
         process, control = self.spare
         control.close()
@@ -142,6 +163,9 @@ class Session:
         self.connection, self.setting, self.handle, self.process = connection, setting, handle, process
         self.deadline = time.monotonic() + START_SECONDS
         self.pid = _pid_of(handle) if handle is not None else process.pid if process else 0
+        _running.add(self)
+        if _stopping:
+            self.kill()
         greeting, _ = self.receive()
         if greeting.get("kind") != "ready":
             self.close()
@@ -192,7 +216,7 @@ class Session:
 
     seconds = START_SECONDS
 
-    def close(self) -> None:
+    def kill(self) -> None:
         """Kills the process and, with it, all that it started."""
         try:
             if self.handle is not None:
@@ -201,11 +225,15 @@ class Session:
                     os.killpg(self.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+        if self.process is not None:
+            self.process.kill()
+
+    def close(self) -> None:
+        self.kill()
         if self.handle is not None:
             os.close(self.handle)
             self.handle = None
         if self.process is not None:
-            self.process.kill()
             self.process.communicate()
         self.connection.close()
 

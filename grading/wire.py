@@ -1,12 +1,10 @@
-"""The wire between grader and worker: frames of a JSON header and raw bytes. Nothing is ever unpickled.
+"""The wire between grader and worker: values as a JSON tree and raw bytes, in frames. Nothing is ever unpickled.
 
-A frame is two little-endian 32-bit lengths, the header and the bytes. A value is None, a bool, a number, a
+A value is None, a bool, a number, a
 string, a tensor of a listed dtype, a resource, or a list, tuple or dict of values. What a learner returns
 beyond that crosses as `Foreign`: the name of its type, nothing else.
 """
 
-import json
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MAX_HEADER = 4 << 20  # bytes
-MAX_BODY = 256 << 20  # bytes
+from headwork.grading.frames import MAX_BODY, MAX_HEADER, WireError, pack, unpack
+
+__all__ = ["MAX_BODY", "MAX_HEADER", "Foreign", "Model", "WireError", "decode", "encode", "pack", "unpack"]
+
 MAX_DEPTH = 24
 MAX_NODES = 100_000
 MAX_TEXT = 1 << 20  # characters
@@ -28,10 +28,6 @@ DTYPES = {
         *(torch.complex64, torch.complex128),
     )
 }
-
-
-class WireError(Exception):
-    """What arrived is not a frame or not a value."""
 
 
 @dataclass(frozen=True)
@@ -157,25 +153,3 @@ def _pair(item: Any) -> tuple[Any, Any]:
         case [None | bool() | int() | float() | str() as key, value]:
             return key, value
     raise WireError("a dict key that is not a string or a number")
-
-
-def pack(header: dict[str, Any], bodies: list[bytes] | None = None) -> bytes:
-    """A frame of `header` and `bodies`, one after the other."""
-    text = json.dumps(header, allow_nan=False).encode()
-    body = b"".join(bodies or [])
-    return struct.pack("<II", len(text), len(body)) + text + body
-
-
-def unpack(receive: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
-    """Reads a frame by `receive(n)`, which returns exactly n bytes or raises EOFError. Raises WireError."""
-    header_length, body_length = struct.unpack("<II", receive(8))
-    if header_length > MAX_HEADER or body_length > MAX_BODY:
-        raise WireError("a frame beyond the size limit")
-    text, body = receive(header_length), receive(body_length)
-    try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"a header that is not JSON: {error}") from None
-    if not isinstance(header, dict):
-        raise WireError("a header that is not an object")
-    return header, body

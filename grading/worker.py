@@ -157,6 +157,7 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
     gc.collect()
     gc.freeze()  # so that children do not copy pages only to collect them
     control.sendall(b"R")
+    warmed = False
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
@@ -178,6 +179,9 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
             continue
         socket.send_fds(control, [b"P"], [handle])
         os.close(handle)
+        if not warmed:
+            torch.optim.AdamW([torch.ones(1)])  # imports much; after the first fork, so that the first learner waits less
+            warmed = True
 
 
 def main() -> None:

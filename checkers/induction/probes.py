@@ -1,0 +1,188 @@
+"""What is asked of answers in chapter `induction`. Learners' processes hold this file: it contains no answer."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headwork.checkers.probing import Answer, Case, gradient, load
+
+
+class _HookPoint(nn.Module):
+    """Returns what it is given: a place with a name."""
+
+    def forward(self, value: Tensor) -> Tensor:
+        return value
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.W = nn.Parameter(torch.empty(width, width))
+        self.b = nn.Parameter(torch.empty(width))
+        self.hook_mid = _HookPoint()
+        self.hook_out = _HookPoint()
+
+    def forward(self, residual: Tensor) -> Tensor:
+        middle = self.hook_mid((residual @ self.W + self.b).tanh())  # (batch, position, width)
+        return self.hook_out(residual + middle)
+
+
+class _Model(nn.Module):
+    """Two blocks between an embedding and an unembedding, with hook points, a count of its runs, and a hook of others."""
+
+    def __init__(self, vocab: int, width: int):
+        super().__init__()
+        self.W_E = nn.Parameter(torch.empty(vocab, width))
+        self.W_U = nn.Parameter(torch.empty(width, vocab))
+        self.hook_embed = _HookPoint()
+        self.blocks = nn.ModuleList([_Block(width), _Block(width)])
+        self.runs = 0
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self.runs += 1
+        residual = self.hook_embed(self.W_E[tokens])  # (batch, position, width)
+        for block in self.blocks:
+            residual = block(residual)
+        return residual @ self.W_U  # (batch, position, vocab)
+
+
+class _Stop(Exception):
+    """Raised by a hook."""
+
+
+def run_with_hooks(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    model = load(_Model(*case.weights["W_E"].shape), case.weights)
+    run = answer.run_with_hooks
+    yield "read", _read(run, model, case)
+    yield "replaced", _replaced(run, model, case)
+    yield "order", _order(run, model, case)
+    yield "left behind", _left_behind(run, model, case)
+    yield "after an exception", _after_exception(run, model, case)
+    yield "unknown name", _unknown_name(run, model, case)
+    yield "others' hooks", _others(run, model, case)
+    yield "nested", _nested(run, model, case)
+    yield "gradient", _gradient(run, model, case)
+
+
+def _read(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
+    """Hooks that only look: what they are shown, by whom, and the output, which stays what it was."""
+    shown: list[Any] = []
+
+    def look(activation: Tensor, hook_point: nn.Module) -> None:
+        shown.append([activation.clone(), type(hook_point).__name__, hook_point is model.blocks[1].hook_mid])
+
+    return {"output": run(model, case.tokens, [("blocks.1.hook_mid", look)]), "shown": shown}
+
+
+def _replaced(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Tensor]:
+    """Replacing one activation, two at once, and one by zeros (a tensor that is easily taken for nothing)."""
+
+    def scale(factor: float) -> Callable[[Tensor, nn.Module], Tensor]:
+        return lambda activation, hook_point: activation * factor
+
+    two = [("blocks.0.hook_mid", scale(2)), ("blocks.1.hook_out", scale(-0.5))]
+    zeros = [("hook_embed", lambda activation, hook_point: torch.zeros_like(activation))]
+    return [run(model, case.tokens, hooks) for hooks in ([two[0]], two, zeros)]
+
+
+def _order(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
+    """Three hooks on one place: each is shown what the one before it made of the activation."""
+    shown: list[Tensor] = []
+
+    def add(step: float) -> Callable[[Tensor, nn.Module], Tensor | None]:
+        def hook(activation: Tensor, hook_point: nn.Module) -> Tensor | None:
+            shown.append(activation.clone())
+            return activation * step + 1 if step else None
+
+        return hook
+
+    hooks = [("blocks.0.hook_out", add(step)) for step in (3, 0, -2)]
+    return {"output": run(model, case.tokens, hooks), "shown": shown}
+
+
+def _left_behind(run: Callable[..., Tensor], model: _Model, case: Case) -> int:
+    """How often the hooks of a finished run are called by the next run of the model."""
+    calls: list[int] = []
+    names = ["hook_embed", "blocks.0.hook_mid", "blocks.0.hook_mid", "blocks.1.hook_out"]
+    run(model, case.tokens, [(name, lambda activation, hook_point: calls.append(1)) for name in names])
+    before = len(calls)
+    model(case.tokens)
+    return len(calls) - before
+
+
+def _after_exception(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Any]:
+    """A hook raises: the exception must come out, and no hook stay."""
+    calls: list[int] = []
+
+    def stop(activation: Tensor, hook_point: nn.Module) -> None:
+        raise _Stop
+
+    hooks = [("hook_embed", lambda activation, hook_point: calls.append(1)), ("blocks.0.hook_mid", stop)]
+    try:
+        run(model, case.tokens, hooks)
+        raised = "nothing"
+    except _Stop:
+        raised = "the hook's own exception"
+    except Exception as error:
+        raised = type(error).__name__
+    try:
+        model(case.tokens)
+        stayed = False
+    except _Stop:
+        stayed = True
+    return [raised, stayed, len(calls)]
+
+
+def _unknown_name(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Any]:
+    """The second name is misspelt: KeyError, before the model runs and before anything is hooked."""
+    calls: list[int] = []
+    runs = model.runs
+    hooks = [("hook_embed", lambda a, hook_point: calls.append(1)), ("blocks.0.hook_midd", lambda a, hook_point: None)]
+    try:
+        run(model, case.tokens, hooks)
+        raised = "nothing"
+    except KeyError:
+        raised = "KeyError"
+    except Exception as error:
+        raised = type(error).__name__
+    ran = model.runs - runs
+    model(case.tokens)
+    return [raised, ran, len(calls)]
+
+
+def _others(run: Callable[..., Tensor], model: _Model, case: Case) -> int:
+    """Somebody else has a hook on the same place: it is called in the run, and still there afterwards."""
+    calls: list[int] = []
+    handle = model.hook_embed.register_forward_hook(lambda module, inputs, output: calls.append(1))
+    run(model, case.tokens, [("hook_embed", lambda activation, hook_point: activation * 2)])
+    model(case.tokens)
+    handle.remove()
+    return len(calls)
+
+
+def _nested(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Tensor]:
+    """A hook that itself runs the model with a hook: the inner one goes, the outer ones stay until their own end."""
+    inner: list[Tensor] = []
+    halve = ("blocks.0.hook_mid", lambda activation, hook_point: activation / 2)
+
+    def again(activation: Tensor, hook_point: nn.Module) -> None:
+        if not inner:
+            inner.append(activation)  # so that the run inside does not start another
+            inner[0] = run(model, case.tokens, [halve])
+
+    double = ("blocks.1.hook_mid", lambda activation, hook_point: activation * 2)
+    outer = run(model, case.tokens, [("hook_embed", again), double])
+    return [outer, inner[0]]
+
+
+def _gradient(run: Callable[..., Tensor], model: _Model, case: Case) -> Any:
+    """Through a replaced activation to the tensor that replaces it, and to the parameters below."""
+
+    def through(patch: Tensor) -> Tensor:
+        return run(model, case.tokens, [("blocks.0.hook_out", lambda activation, hook_point: activation * patch)])
+
+    output = gradient(through, case.cotangent, patch=case.patch)
+    looked = run(model, case.tokens, [("hook_embed", lambda activation, hook_point: None)])
+    return {"patch": output["patch"], "the output of a run that only looks": looked.requires_grad}
