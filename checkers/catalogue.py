@@ -3,7 +3,6 @@
 import difflib
 from functools import lru_cache
 from importlib import import_module
-
 from typing import TYPE_CHECKING
 
 from headwork.chapters import course

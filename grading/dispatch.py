@@ -56,7 +56,9 @@ class Grader:
             if chapter not in self.servers:
                 self.servers[chapter] = Server(chapter, course.chapter(chapter).packages, self.setting)
 
-    def grade(self, submission: Submission, ids: Sequence[str] | None = None, on_verdict: OnVerdict | None = None) -> Report:
+    def grade(
+        self, submission: Submission, ids: Sequence[str] | None = None, on_verdict: OnVerdict | None = None
+    ) -> Report:
         """The report of one submission: of `ids`, or of every chapter that it defines something of."""
         asked = list(ids) if ids is not None else ids_in(submission)
         verdicts: list[Verdict] = []
@@ -83,7 +85,9 @@ class Grader:
             verdict = Verdict(id, "grader_fault", 0, points, message, detail=f"{type(error).__name__}: {error}")
         return Verdict(**{**vars(verdict), "seconds": round(perf_counter() - start, 4)})
 
-    def _outcome(self, submission: Submission, exercise: Exercise, talk: "Conversation", earlier: list[Verdict]) -> Outcome:
+    def _outcome(
+        self, submission: Submission, exercise: Exercise, talk: "Conversation", earlier: list[Verdict]
+    ) -> Outcome:
         program, untouched = find_program(submission, exercise)
         if untouched:
             return Outcome(program, stub_untouched=True)
@@ -119,7 +123,9 @@ class Conversation:
         self.grader.warm([self.chapter])
         session = self._session()
         facts = known(exercise.id, self.grader.seed, False, device)
-        outcome = Outcome(program, known=facts, quick=self._put(session, program, exercise, facts.runs, exercise.seconds))
+        outcome = Outcome(
+            program, known=facts, quick=self._put(session, program, exercise, facts.runs, exercise.seconds)
+        )
         if self.grader.slow and exercise.slow_seconds and outcome.quick.went_through:
             outcome.slow_known = known(exercise.id, self.grader.seed, True, device)
             runs, seconds = outcome.slow_known.runs, exercise.slow_seconds
@@ -225,7 +231,7 @@ def grade_all(
     ids: Sequence[str] | None,
     graders: Sequence[Grader],
 ) -> Iterator[Report]:
-    """Reports as they are finished, `len(graders)` submissions at a time; an unreadable one gets a report that says so."""
+    """Reports as they are finished, `len(graders)` submissions at a time; an unreadable one gets one that says so."""
     free: SimpleQueue[Grader] = SimpleQueue()
     for grader in graders:
         free.put(grader)
@@ -241,4 +247,3 @@ def grade_all(
 
     with ThreadPoolExecutor(len(graders)) as pool:
         yield from pool.map(lambda pair: one(*pair), submissions)
-

@@ -22,7 +22,6 @@ from headwork.grading.runner import Ended, Probe, Yielded, fault_of, load_progra
 from headwork.grading.submission import read_text
 from headwork.grading.wire import decode, encode
 
-
 OURS = {"reference.py"}
 _ALONE = threading.RLock()  # programs are loaded under one module name: one at a time
 
@@ -45,7 +44,7 @@ def solution_source(chapter: str) -> str:
 
 @lru_cache
 def reference_source(exercise: Exercise) -> str:
-    """The part of the chapter's reference that one exercise needs, under all of its imports, as text that runs alone."""
+    """The part of the chapter's reference that one exercise needs, under all its imports, as text that runs alone."""
     whole = ast.parse(solution_source(chapter_of(exercise)))
     imports = [ast.unparse(node) for node in whole.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     program = program_of(solution_source(chapter_of(exercise)), exercise)

@@ -48,7 +48,9 @@ def judge(check: Check, known: Known, seen: list[Observation], notes: list[str])
         if check.name not in seen[index].values:
             difference = Difference("type", _why_not_reached(seen[index]))
         elif check.name in seen[index].strayed:
-            difference = Difference("type", f"the result is on {seen[index].strayed[check.name]}, not where its inputs are")
+            difference = Difference(
+                "type", f"the result is on {seen[index].strayed[check.name]}, not where its inputs are"
+            )
         else:
             difference = _flaw(check, index, known, seen[index], notes)
         if difference:
@@ -158,11 +160,17 @@ def unasked(known: Known, seen: list[Observation]) -> list[CheckResult]:
 
 def _dtype_flaw(reference: Observation, seen: Observation) -> str:
     if seen.fault:
-        return f"Given float32 inputs it raises {seen.fault.kind}: {seen.fault.message.splitlines()[0] if seen.fault.message else ''}"
+        first_line = seen.fault.message.partition("\n")[0]
+        return f"Given float32 inputs it raises {seen.fault.kind}: {first_line}"
     for name, value in seen.values.items():
         mine, theirs = tree_leaves(value), tree_leaves(reference.values.get(name))
         for got, want in zip(mine, theirs, strict=False):
-            if isinstance(got, Tensor) and isinstance(want, Tensor) and got.dtype != want.dtype and want.is_floating_point():
+            if (
+                isinstance(got, Tensor)
+                and isinstance(want, Tensor)
+                and got.dtype != want.dtype
+                and want.is_floating_point()
+            ):
                 kinds = [str(each.dtype).removeprefix("torch.") for each in (want, got)]
                 return f"Given {kinds[0]} inputs, `{name}` comes out as {kinds[1]}."
     return ""

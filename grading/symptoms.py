@@ -32,8 +32,11 @@ def _of_tensors(got: Tensor, want: Tensor) -> Iterator[str]:
 
 
 def _close(got: Tensor, want: Tensor) -> bool:
-    return got.shape == want.shape and want.numel() > 0 and bool(torch.isfinite(got).all()) and bool(
-        ((got - want).abs() <= CLOSE * want.abs().max()).all()
+    return (
+        got.shape == want.shape
+        and want.numel() > 0
+        and bool(torch.isfinite(got).all())
+        and bool(((got - want).abs() <= CLOSE * want.abs().max()).all())
     )
 
 
@@ -68,7 +71,9 @@ def _factor(got: Tensor, want: Tensor) -> str:
     scale = (got * want).sum() / want.square().sum().clamp_min(1e-300)
     if not _close(got, scale * want) or scale == 0:
         return ""
-    return "Its sign is flipped." if abs(scale + 1) < 1e-5 else f"Everything is {scale.item():.4g} times what is expected."
+    return (
+        "Its sign is flipped." if abs(scale + 1) < 1e-5 else f"Everything is {scale.item():.4g} times what is expected."
+    )
 
 
 def _offset(got: Tensor, want: Tensor) -> str:

@@ -76,7 +76,9 @@ def _fault(data: Any) -> Fault | None:
     if not isinstance(data, dict) or not isinstance(data["frames"], list):
         raise WireError("a fault that is none")
     frames = [[str(file), int(line), str(name), str(text)] for file, line, name, text in data["frames"][:16]]
-    return Fault(str(data["kind"])[:200], str(data["message"])[:4000], frames, str(data["shapes"])[:500], bool(data["unfit"]))
+    return Fault(
+        str(data["kind"])[:200], str(data["message"])[:4000], frames, str(data["shapes"])[:500], bool(data["unfit"])
+    )
 
 
 @dataclass

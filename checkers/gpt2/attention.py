@@ -55,9 +55,21 @@ ask.mistakes(
         "z, self.W_O) + self.b_O * self.W_O.shape[0]",
         "b_O is added once a head: it belongs to the layer, so add it once, after the heads are summed.",
     ),
-    edit("residual, self.W_V) + self.b_V", "residual, self.W_K) + self.b_K", "The values are made with the keys' weights: use W_V and b_V."),
-    edit("attention_pattern(q, k)", "attention_pattern(k, q)", "Queries and keys change places in the call: it is attention_pattern(q, k)."),
-    edit('"bhqk,bkhd->bqhd"', '"bhkq,bkhd->bqhd"', "The pattern is used transposed: each query's row, (query, key), weighs the values at the keys."),
+    edit(
+        "residual, self.W_V) + self.b_V",
+        "residual, self.W_K) + self.b_K",
+        "The values are made with the keys' weights: use W_V and b_V.",
+    ),
+    edit(
+        "attention_pattern(q, k)",
+        "attention_pattern(k, q)",
+        "Queries and keys change places in the call: it is attention_pattern(q, k).",
+    ),
+    edit(
+        '"bhqk,bkhd->bqhd"',
+        '"bhkq,bkhd->bqhd"',
+        "The pattern is used transposed: each query's row, (query, key), weighs the values at the keys.",
+    ),
     edit(
         'z = torch.einsum("bhqk,bkhd->bqhd", pattern, v)',
         'z = torch.einsum("bhqk,bkhd->bhqd", pattern, v).reshape(v.shape)',

@@ -29,7 +29,9 @@ def _(rng: Rng) -> Iterator[Case]:
 
 
 ask.checks(
-    equal("pattern", title="every query attends to itself and the keys before it, by a softmax of scaled scores", weight=2),
+    equal(
+        "pattern", title="every query attends to itself and the keys before it, by a softmax of scaled scores", weight=2
+    ),
     equal("gradient", title="gradients reach queries and keys"),
 )
 
@@ -45,7 +47,11 @@ ask.mistakes(
         " / q.shape[-1]",
         "The scores are divided by d_head itself: divide them by its root.",
     ),
-    edit(".softmax(-1)", ".softmax(-2)", "The softmax runs over the queries: each query's row must sum to 1 over its keys."),
+    edit(
+        ".softmax(-1)",
+        ".softmax(-2)",
+        "The softmax runs over the queries: each query's row must sum to 1 over its keys.",
+    ),
     edit(
         'scores.masked_fill(later, float("-inf")).softmax(-1)',
         "scores.softmax(-1).masked_fill(later, 0)",
@@ -61,5 +67,7 @@ ask.mistakes(
         '"bqhd,bkhd->bhkq", q, k',
         "Queries and keys are swapped in the result: its axes are (batch, head, query, key).",
     ),
-    edit("return scores", "return scores.detach()", "The scores were cut from the graph: gradients must reach q and k."),
+    edit(
+        "return scores", "return scores.detach()", "The scores were cut from the graph: gradients must reach q and k."
+    ),
 )

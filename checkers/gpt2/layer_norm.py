@@ -41,15 +41,47 @@ ask.checks(
 
 ask.mistakes(
     edit("correction=0", "correction=1", "This variance divides by n - 1; GPT-2 divides by n."),
-    edit("(variance + self.eps).sqrt()", "(variance.sqrt() + self.eps)", "eps stands outside the root: add it to the variance, then take the root."),
-    edit("(variance + self.eps).sqrt()", "(variance + self.eps)", "The root is missing: divide by the standard deviation, not by the variance."),
-    edit("(residual - mean) /", "residual /", "The mean is not subtracted from the numbers; scaling alone is closer to RMSNorm."),
-    edit("mean = residual.mean(-1, keepdim=True)", "mean = residual.mean(1, keepdim=True)", "The mean is taken over positions: every position is normalised alone, over the last axis."),
-    edit("normalised * self.w + self.b", "(normalised + self.b) * self.w", "The bias is added before the scale: scale first, then shift."),
+    edit(
+        "(variance + self.eps).sqrt()",
+        "(variance.sqrt() + self.eps)",
+        "eps stands outside the root: add it to the variance, then take the root.",
+    ),
+    edit(
+        "(variance + self.eps).sqrt()",
+        "(variance + self.eps)",
+        "The root is missing: divide by the standard deviation, not by the variance.",
+    ),
+    edit(
+        "(residual - mean) /",
+        "residual /",
+        "The mean is not subtracted from the numbers; scaling alone is closer to RMSNorm.",
+    ),
+    edit(
+        "mean = residual.mean(-1, keepdim=True)",
+        "mean = residual.mean(1, keepdim=True)",
+        "The mean is taken over positions: every position is normalised alone, over the last axis.",
+    ),
+    edit(
+        "normalised * self.w + self.b",
+        "(normalised + self.b) * self.w",
+        "The bias is added before the scale: scale first, then shift.",
+    ),
     edit("normalised * self.w + self.b", "normalised * self.w", "The bias b is never added."),
     edit("normalised * self.w + self.b", "normalised + self.b", "The scale w is never used."),
-    edit("variance + self.eps", "variance + 1e-5", "1e-5 is written into the code: use the eps that the constructor was given."),
+    edit(
+        "variance + self.eps",
+        "variance + 1e-5",
+        "1e-5 is written into the code: use the eps that the constructor was given.",
+    ),
     edit("variance + self.eps", "variance", "eps is never added: a constant row would divide by zero."),
-    edit("mean = residual.mean(-1, keepdim=True)", "mean = residual.detach().mean(-1, keepdim=True)", "The mean was cut from the graph (detach, .data, .item or no_grad): the gradient must flow through it."),
-    edit("variance = residual.var(", "variance = residual.detach().var(", "The variance was cut from the graph (detach, .data, .item or no_grad): the gradient must flow through it."),
+    edit(
+        "mean = residual.mean(-1, keepdim=True)",
+        "mean = residual.detach().mean(-1, keepdim=True)",
+        "The mean was cut from the graph (detach, .data, .item or no_grad): the gradient must flow through it.",
+    ),
+    edit(
+        "variance = residual.var(",
+        "variance = residual.detach().var(",
+        "The variance was cut from the graph (detach, .data, .item or no_grad): the gradient must flow through it.",
+    ),
 )

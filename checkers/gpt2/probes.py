@@ -70,7 +70,9 @@ def train(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     losses = answer.train(model, case.batches, case.learning_rate, **options)
     yield "parameters", parameters(model)
     yield "losses", losses
-    held = [loss.requires_grad for loss in losses if isinstance(loss, Tensor)] if isinstance(losses, (list, tuple)) else []
+    held = (
+        [loss.requires_grad for loss in losses if isinstance(loss, Tensor)] if isinstance(losses, (list, tuple)) else []
+    )
     yield "losses that hold a graph", sum(held)
 
 

@@ -40,7 +40,7 @@ def law(case: Case) -> Tensor:
     table = case.rows.double().softmax(-1)
     for row in table:
         total = 0.0
-        for token in sorted(range(len(row)), key=lambda token: -float(row[token])):  # noqa: B023: called at once
+        for token in sorted(range(len(row)), key=(-row).tolist().__getitem__):
             inside = total < case.p - 1e-12
             total += float(row[token])
             row[token] = row[token] if inside else 0
@@ -48,7 +48,9 @@ def law(case: Case) -> Tensor:
 
 
 ask.checks(
-    drawn_from("tokens", law=law, title="draws from the nucleus, by the tokens' own shares, and nowhere else", weight=2),
+    drawn_from(
+        "tokens", law=law, title="draws from the nucleus, by the tokens' own shares, and nowhere else", weight=2
+    ),
     same("again", as_="once", title="the same generator gives the same tokens"),
 )
 
@@ -63,8 +65,16 @@ ask.mistakes(
         "rank.squeeze(-1)",
         "These are ranks in the sorted order, not tokens: look up which token has that rank.",
     ),
-    edit("nucleus = probabilities.masked_fill(before >= p, 0)", "nucleus = probabilities", "Nothing is cut off: tokens outside the nucleus can still be drawn."),
-    edit("descending=True", "descending=False", "The sort runs upwards: the nucleus is then made of the least likely tokens."),
+    edit(
+        "nucleus = probabilities.masked_fill(before >= p, 0)",
+        "nucleus = probabilities",
+        "Nothing is cut off: tokens outside the nucleus can still be drawn.",
+    ),
+    edit(
+        "descending=True",
+        "descending=False",
+        "The sort runs upwards: the nucleus is then made of the least likely tokens.",
+    ),
     edit("before >= p", "before >= 0.9", "0.9 is written into the code: use the p that is passed."),
     edit(
         "torch.multinomial(nucleus, 1, generator=generator)",
@@ -77,7 +87,11 @@ ask.mistakes(
         "Every token of the nucleus gets the same chance: keep their own probabilities, divided by their sum.",
     ),
     edit(", generator=generator)", ")", "The generator is not used: pass it on, so that a draw can be repeated."),
-    edit("logits.softmax(-1)", "logits.softmax(0)", "The softmax runs over the rows: each row is a distribution over the vocabulary."),
+    edit(
+        "logits.softmax(-1)",
+        "logits.softmax(0)",
+        "The softmax runs over the rows: each row is a distribution over the vocabulary.",
+    ),
     edit(
         "nucleus = probabilities.masked_fill(before >= p, 0)",
         "nucleus = logits.softmax(-1).masked_fill(before >= p, 0)",
@@ -92,6 +106,7 @@ ask.mistakes(
     edit(
         "rank = torch.multinomial(nucleus, 1",
         "rank = torch.multinomial(nucleus.softmax(-1), 1",
-        "The cut probabilities go through a softmax again, which revives the tokens that were cut: only divide by their sum.",
+        "The cut probabilities go through a softmax again, which revives the tokens that were cut: "
+        "only divide by their sum.",
     ),
 )

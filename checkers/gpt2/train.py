@@ -109,7 +109,11 @@ ask.mistakes(
         "",
         "The gradients are not clipped to max_norm before the step: clip between backward and step.",
     ),
-    edit("model.parameters(), max_norm)", "model.parameters(), 1.0)", "The clipping norm 1.0 is written into the code: use max_norm."),
+    edit(
+        "model.parameters(), max_norm)",
+        "model.parameters(), 1.0)",
+        "The clipping norm 1.0 is written into the code: use max_norm.",
+    ),
     edit(
         "clip_grad_norm_(model.parameters(), max_norm)",
         "clip_grad_value_(model.parameters(), max_norm)",
@@ -117,7 +121,8 @@ ask.mistakes(
     ),
     edit(
         "    for tokens in batches:\n",
-        "    for tokens in batches:\n        optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)\n",
+        "    for tokens in batches:\n"
+        "        optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)\n",
         "A new optimiser is made for every batch, so AdamW's running averages start over each time: make it once.",
     ),
     edit(
@@ -125,6 +130,14 @@ ask.mistakes(
         'tokens[:, 1:].flatten(), reduction="sum")',
         "The loss is summed over tokens: take the mean, or the step depends on the batch's size.",
     ),
-    edit("losses.append(loss.item())", "losses = [loss.item()]", "Only the last loss is returned: keep one for every batch."),
-    edit("losses.append(loss.item())", "losses.append(loss)", "The list keeps loss tensors and with them all their graphs: store loss.item()."),
+    edit(
+        "losses.append(loss.item())",
+        "losses = [loss.item()]",
+        "Only the last loss is returned: keep one for every batch.",
+    ),
+    edit(
+        "losses.append(loss.item())",
+        "losses.append(loss)",
+        "The list keeps loss tensors and with them all their graphs: store loss.item().",
+    ),
 )

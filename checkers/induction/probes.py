@@ -30,7 +30,7 @@ class _Block(nn.Module):
 
 
 class _Model(nn.Module):
-    """Two blocks between an embedding and an unembedding, with hook points, a count of its runs, and a hook of others."""
+    """Two blocks between embedding and unembedding, with hook points, a count of its runs, and a hook of others."""
 
     def __init__(self, vocab: int, width: int):
         super().__init__()

@@ -40,25 +40,25 @@ ask.checks(
     equal("gradient", title="gradients flow through hooked runs"),
 )
 
-BODY = '''    try:
+BODY = """    try:
         for module, hook in targets:
             handles.append(module.register_forward_hook(lambda module, _, output, hook=hook: hook(output, module)))
         return model(tokens)
     finally:
         for handle in handles:
             handle.remove()
-'''
+"""
 
 ask.mistakes(
     edit(
         BODY,
-        '''    for module, hook in targets:
+        """    for module, hook in targets:
         handles.append(module.register_forward_hook(lambda module, _, output, hook=hook: hook(output, module)))
     output = model(tokens)
     for handle in handles:
         handle.remove()
     return output
-''',
+""",
         "When a hook raises, the hooks stay on the model: remove them in a finally block.",
     ),
     edit(
@@ -79,7 +79,8 @@ ask.mistakes(
     edit(
         "lambda module, _, output, hook=hook: hook(output, module)",
         "lambda module, _, output: hook(output, module)",
-        "Every hook calls the last function of the list, since a lambda looks its variables up when it is called: bind hook=hook.",
+        "Every hook calls the last function of the list, since a lambda looks its variables up when it is called: "
+        "bind hook=hook.",
     ),
     edit(
         "hook=hook: hook(output, module)",
@@ -102,8 +103,18 @@ ask.mistakes(
         "A name that does not exist is skipped in silence: raise KeyError, or a typing error becomes a finding.",
     ),
     edit(
-        "    targets = [(modules[name], hook) for name, hook in hooks]\n    handles = []\n    try:\n        for module, hook in targets:\n",
-        "    handles = []\n    for name, hook in hooks:\n        if name not in modules:\n            model(tokens)\n            raise KeyError(name)\n    targets = [(modules[name], hook) for name, hook in hooks]\n    try:\n        for module, hook in targets:\n",
+        "    targets = [(modules[name], hook) for name, hook in hooks]\n"
+        "    handles = []\n"
+        "    try:\n"
+        "        for module, hook in targets:\n",
+        "    handles = []\n"
+        "    for name, hook in hooks:\n"
+        "        if name not in modules:\n"
+        "            model(tokens)\n"
+        "            raise KeyError(name)\n"
+        "    targets = [(modules[name], hook) for name, hook in hooks]\n"
+        "    try:\n"
+        "        for module, hook in targets:\n",
         "The model runs before the names are checked: look all names up first.",
     ),
     edit(
