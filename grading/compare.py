@@ -22,6 +22,7 @@ class Difference:
     kind: Kind
     message: str
     detail: str = ""
+    unreached: bool = False  # there is no value to compare, because something else stopped the run before
 
 
 @dataclass

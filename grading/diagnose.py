@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from headwork.checkers.exercise import Edit, Exercise, Mistake
@@ -44,6 +45,6 @@ def name_mistake(exercise: Exercise, known: Known, seen: list[Observation], seed
         return observe_mistake(exercise.id, source, seed, device, run)
 
     for variant in variants(exercise):
-        if agree(exercise.list_of_checks, known, seen, lambda run, variant=variant: observe(variant.source, run)):
+        if agree(exercise.list_of_checks, known, seen, partial(observe, variant.source)):
             return variant.sentences
     return ()

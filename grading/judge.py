@@ -46,7 +46,7 @@ def judge(check: Check, known: Known, seen: list[Observation], notes: list[str])
             continue
         asked += 1
         if check.name not in seen[index].values:
-            difference = Difference("type", _why_not_reached(seen[index]))
+            difference: Difference | None = Difference("type", _why_not_reached(seen[index]), unreached=True)
         elif check.name in seen[index].strayed:
             difference = Difference(
                 "type", f"the result is on {seen[index].strayed[check.name]}, not where its inputs are"
@@ -183,22 +183,33 @@ def agree(
 
     `other(run)` is asked for one run at a time, since most mistakes part ways in the first.
     """
-    compared = False
+    telling = False
     for index, run in enumerate(known.runs):
         if run.lowered:
             continue
         theirs = other(index)
         if not _alike_in_run(checks, known, index, mine[index], theirs):
             return False
-        same_message = mine[index].fault and theirs.fault and mine[index].fault.message == theirs.fault.message
-        compared |= bool(mine[index].values or same_message)
-    return compared
+        telling = telling or _telling(checks, known, index, mine[index], theirs)
+    return telling
+
+
+def _telling(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:
+    """Whether what the two have in common in a run is wrong, and so says something."""
+    if mine.changed or (mine.fault and other.fault and mine.fault.message == other.fault.message):
+        return True
+    expected = known.exact[index]
+    right = Observation({name: expected.values.get(name) for name in mine.values}, ended=True)
+    alike = Observation(mine.values, lowered=mine.lowered, ended=True)
+    return bool(mine.values) and not _alike_in_run(checks, known, index, alike, right)
 
 
 def _alike_in_run(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:
-    if mine.values.keys() != other.values.keys() or mine.changed != other.changed:
+    stopped = mine.fault is not None and other.fault is None  # the same up to here, then an exception of one's own
+    names = other.values.keys() & mine.values.keys() if stopped else other.values.keys()
+    if mine.values.keys() != names or mine.changed != other.changed:
         return False
-    if (mine.fault and mine.fault.kind) != (other.fault and other.fault.kind):
+    if not stopped and (mine.fault and mine.fault.kind) != (other.fault and other.fault.kind):
         return False
     rules = {check.name: check for check in checks if isinstance(check, (DrawnFrom, Same))}
     for name, value in mine.values.items():
@@ -208,10 +219,10 @@ def _alike_in_run(checks: tuple[Check, ...], known: Known, index: int, mine: Obs
                 alike = all(isinstance(each, Tensor) for each in (value, other.values[name]))
                 if not alike or not draws_alike(value, other.values[name], law):
                     return False
-            case Same() as check:
+            case Same() as check if check.as_ in mine.values:
                 if _holds(mine, check) != _holds(other, check):
                     return False
-            case None:
+            case _:
                 if Comparison(1e-4 if mine.lowered else 0).difference(value, other.values[name], name):
                     return False
     return True

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from headwork.checkers.probing import Case
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation
 
@@ -14,10 +15,10 @@ CLOSE = 1e-6  # relative; symptoms are told, not graded
 def symptoms(known: Known, seen: list[Observation], run: int, name: str) -> list[str]:
     """Sentences about value `name` in the run that first went wrong, at most three."""
     got, want = seen[run].values.get(name), known.exact[run].values.get(name)
-    found = list(_across_runs(known, seen, name))
+    found: list[str] = []
     if isinstance(got, Tensor) and isinstance(want, Tensor) and want.is_floating_point() and got.is_floating_point():
         found += _of_tensors(got.double(), want.double())
-    return found[:3]
+    return [*found, *_across_runs(known, seen, name)][:3]
 
 
 def _of_tensors(got: Tensor, want: Tensor) -> Iterator[str]:
@@ -133,7 +134,8 @@ LOOKS: tuple[Callable[[Tensor, Tensor], str], ...] = (
 
 def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[str]:
     """What the right and the wrong runs differ in: the batch, or the value of one option."""
-    right, wrong = [], []
+    right: list[Case] = []
+    wrong: list[Case] = []
     for run, mine, theirs in zip(known.runs, seen, known.exact, strict=True):
         got, want = mine.values.get(name), theirs.values.get(name)
         if not run.lowered and isinstance(got, Tensor) and isinstance(want, Tensor):
@@ -148,7 +150,7 @@ def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[s
         values = [case.inputs.get(option) for case in (*right, *wrong)]
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good, bad = set(values[: len(right)]), set(values[len(right) :])
-            if len(good) == 1 and not good & bad:
+            if len(right) > 1 and len(good) == 1 and not good & bad:
                 yield f"It is right only where {option} is {good.pop()}: is that value written into your code?"
 
 

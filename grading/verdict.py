@@ -205,14 +205,17 @@ def _explain(
     mistake = " And: ".join(sentences)
     if gone:
         return {"message": str(gone), "detail": ""}
-    if fault:
+    wrong = next(((check, flaw) for check, flaw in flaws.items() if not flaw.difference.unreached), None)
+    if fault and not (fault.unfit and wrong):
         message = mistake or _changed_in_place(outcome) or _what_was_raised(fault, exercise)
         file, line = (fault.frames[-1][0], fault.frames[-1][1]) if fault.frames else ("", 0)
-        return {"message": message, "mistake": mistake, "detail": _traceback(fault), "file": file, "line": line}
-    if not flaws:
+        raised = f"{_what_was_raised(fault, exercise)}\n" if mistake else ""
+        detail = raised + _traceback(fault)
+        return {"message": message, "mistake": mistake, "detail": detail, "file": file, "line": line}
+    if wrong is None:
         message = mistake or _changed_in_place(outcome) or _first_message(outcome)
         return {"message": message, "mistake": mistake}
-    check, flaw = next(iter(flaws.items()))
+    check, flaw = wrong
     seen = [] if mistake else _symptoms(outcome, check, flaw)
     message = mistake or (seen[0] if seen else _sentence(flaw.difference))
     detail = "\n".join([flaw.difference.detail, *seen[1:]]).strip()
