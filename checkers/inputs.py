@@ -35,7 +35,7 @@ class Rng:
         return int(self.integers((), 1 << 31))
 
 
-def weights(rng: Rng, spread: float = 1, **shapes: int | Sequence[int]) -> dict[str, Tensor]:
+def weights(rng: Rng, spread: float = 1, /, **shapes: int | Sequence[int]) -> dict[str, Tensor]:
     """Parameters by name, none of them trivial: `weights(rng, w=6, b=6)`."""
     sizes = {name: (shape,) if isinstance(shape, int) else tuple(shape) for name, shape in shapes.items()}
     return {name: rng.normal(size, spread=spread) for name, size in sizes.items()}

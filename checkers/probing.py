@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 ABSENT = "absent"  # stands for a gradient that does not exist
 
@@ -64,7 +66,7 @@ class Answer:
                 self._namespace[name] = original
 
 
-def load(module: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+def load(module: AnyModule, weights: dict[str, Tensor]) -> AnyModule:
     """Puts `weights` into the parameters of `module` of the same names, and the module into their dtype and device.
 
     Raises Unfit when the module is not one, or a parameter is missing or has another shape.
@@ -154,5 +156,5 @@ def digest(value: Any) -> str:
         if isinstance(leaf, Tensor):
             plain = torch.Tensor.detach(leaf).cpu().contiguous().reshape(-1)
             state.update(str((leaf.dtype, tuple(leaf.shape))).encode())
-            state.update(memoryview(plain.view(torch.uint8).numpy()))
+            state.update(plain.view(torch.uint8).numpy().data)
     return state.hexdigest()

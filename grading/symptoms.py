@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from headwork.checkers.probing import Case
+from headwork.checkers.probing import Case
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation
 
@@ -150,10 +151,15 @@ def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[s
         values = [case.inputs.get(option) for case in (*right, *wrong)]
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good, bad = set(values[: len(right)]), set(values[len(right) :])
-            if len(right) > 1 and len(good) == 1 and not good & bad:
+            if len(good) == 1 and not good & bad and not good & _sizes(right[0]):
                 yield f"It is right only where {option} is {good.pop()}: is that value written into your code?"
 
 
-def _batch(case) -> int:  # type: ignore[no-untyped-def]
+def _sizes(case: Case) -> set[int]:
+    """The lengths of all axes: an option that is one of them says nothing that the shapes do not."""
+    return {size for value in case.inputs.values() if isinstance(value, Tensor) for size in value.shape}
+
+
+def _batch(case: Case) -> int:
     sizes = [len(value) for value in case.inputs.values() if isinstance(value, Tensor) and value.dim() > 1]
     return sizes[0] if sizes else 0

@@ -128,14 +128,14 @@ def verdict_of(exercise: Exercise, outcome: Outcome, out_of: float, seed: int, d
     results, flaws = _judge_all(exercise, outcome, notes)
     fault, gone = outcome.fault, outcome.quick.gone or (outcome.slow.gone if outcome.slow else None)
     status = _status(results, fault, gone)
-    common = {
+    common: dict[str, Any] = {
         "exercise": exercise.id, "status": status, "points": _points(results, out_of), "out_of": out_of,
         "checks": tuple(results), "notes": tuple(dict.fromkeys(notes)), "printed": printed,
     }  # fmt: skip
     if status == "passed":
         return Verdict(message="Passed.", **common)
     if status == "not_started":
-        place = {"file": fault.frames[-1][0], "line": fault.frames[-1][1]} if fault and fault.frames else {}
+        place: dict[str, Any] = {"file": fault.frames[-1][0], "line": fault.frames[-1][1]} if fault and fault.frames else {}
         return Verdict(message="Not finished yet: it still raises NotImplementedError.", **common, **place)
     sentences = _sentences(exercise, outcome, gone, seed, device)
     return Verdict(**common, **_explain(exercise, outcome, flaws, fault, gone, sentences))

@@ -21,7 +21,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("strong weight decay", 6, 5, [(2, 7), (2, 7)], (0.1, 0.5, 1.0)),
         ("a batch of one", 8, 3, [(1, 6), (1, 5), (1, 4)], (0.03, 0.1, 0.6)),
     ]:
-        shapes = {"W_E": (vocab, width), "W_before": (width, width), "W_U": (width, vocab), "b_U": vocab}
+        shapes = _shapes(vocab, width)
         learning_rate, weight_decay, max_norm = options
         yield Case(
             name,
@@ -42,7 +42,7 @@ def _(rng: Rng) -> Iterator[Case]:
     """Text in which each token depends on the two before it; the bar lies 0.05 nats above its entropy."""
     table = (2 * rng.normal((VOCAB, VOCAB, VOCAB))).softmax(-1)  # (token before, token, next token)
     table = 0.5 * table + 0.5 * table.mean(0)  # gentle enough for the small model
-    shapes = {"W_E": (VOCAB, WIDTH), "W_before": (WIDTH, WIDTH), "W_U": (WIDTH, VOCAB), "b_U": VOCAB}
+    shapes = _shapes(VOCAB, WIDTH)
     text = _text(rng, table, 16 * STEPS + 512, 24)  # (sequence, position)
     held_out = text[16 * STEPS :]
     yield Case(
@@ -53,6 +53,10 @@ def _(rng: Rng) -> Iterator[Case]:
         learning_rate=0.02,
         bar=_loss_of_the_law(table, held_out) + 0.05,
     )
+
+
+def _shapes(vocab: int, width: int) -> dict[str, int | tuple[int, int]]:
+    return {"W_E": (vocab, width), "W_before": (width, width), "W_U": (width, vocab), "b_U": vocab}
 
 
 def _text(rng: Rng, table: Tensor, count: int, length: int) -> Tensor:
