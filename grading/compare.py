@@ -121,7 +121,7 @@ class Comparison:
         if not want.numel() or not finite.any():
             return None if torch.equal(torch.isnan(mine), torch.isnan(theirs)) else _first(got, want, ~finite, name)
         scale = theirs[finite].abs().max()
-        apart = torch.where(finite, (mine - theirs).abs(), (mine != theirs).double() * float("inf"))
+        apart = torch.where(finite, (mine - theirs).abs(), torch.where(mine == theirs, 0.0, float("inf")))
         apart = torch.where(torch.isnan(theirs) & torch.isnan(mine), torch.zeros_like(apart), apart)
         close = self._close(apart, scale)
         return None if bool(close.all()) else _first(got, want, ~close, name)
