@@ -4,6 +4,7 @@ from setuptools import find_packages, setup
 
 parts = find_packages(exclude=["tests*", "benchmarks*", "build*", "dist*"])
 setup(
+    script_name="setup.py",  # or this file would be taken for a module of the package
     packages=["headwork", *("headwork." + part for part in parts)],
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],

@@ -135,7 +135,9 @@ def verdict_of(exercise: Exercise, outcome: Outcome, out_of: float, seed: int, d
     if status == "passed":
         return Verdict(message="Passed.", **common)
     if status == "not_started":
-        place: dict[str, Any] = {"file": fault.frames[-1][0], "line": fault.frames[-1][1]} if fault and fault.frames else {}
+        place: dict[str, Any] = (
+            {"file": fault.frames[-1][0], "line": fault.frames[-1][1]} if fault and fault.frames else {}
+        )
         return Verdict(message="Not finished yet: it still raises NotImplementedError.", **common, **place)
     sentences = _sentences(exercise, outcome, gone, seed, device)
     return Verdict(**common, **_explain(exercise, outcome, flaws, fault, gone, sentences))

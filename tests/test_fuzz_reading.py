@@ -105,7 +105,8 @@ def a_notebook() -> bytes:
 def a_zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {"a/exercises.py": CODE, "nb.ipynb": a_notebook(), "data.csv": "1,2"}.items():
+        members: dict[str, str | bytes] = {"a/exercises.py": CODE, "nb.ipynb": a_notebook(), "data.csv": "1,2"}
+        for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
 
