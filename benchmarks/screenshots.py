@@ -20,7 +20,7 @@ from headwork.streamlit_app import serve
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-WRONG = '''\
+WRONG = """\
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +37,7 @@ class LayerNorm(nn.Module):
         mean = residual.mean(-1, keepdim=True)
         variance = residual.var(-1, keepdim=True)
         return (residual - mean) / (variance + self.eps).sqrt() * self.w + self.b
-'''
+"""
 
 
 @contextmanager

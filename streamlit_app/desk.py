@@ -1,0 +1,157 @@
+"""The learner's text of one exercise: where it comes from, where it is kept, and what is handed in of it.
+
+In a workspace the learner's file is the truth and the page edits it; elsewhere the text is a draft in the gradebook.
+"""
+
+import ast
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from headwork.chapters.course import COURSE, chapter
+from headwork.chapters.made import EXERCISES, section
+from headwork.gradebook.store import ME, Gradebook
+from headwork.gradebook.workspace import Workspace
+from headwork.grading import submission
+from headwork.grading.program import Submission, Unit
+
+
+class NotSaved(Exception):
+    """Why the learner's text was not written, and what to do. One line; the file is as it was."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The text of an exercise as the editor starts with it."""
+
+    text: str
+    source: Literal["file", "draft", "stub", "nothing"]
+    path: Path | None = None  # of the learner's file
+    line: int = 1  # of that file, where the text begins
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One learner's texts."""
+
+    gradebook: Gradebook
+    workspace: Workspace | None = None
+    learner: str = ME
+    course: Path = COURSE
+
+    def sheet(self, id: str) -> Sheet:
+        """What the editor shows: the part of the learner's file; else the saved draft; else the stub."""
+        path = self._file(id)
+        if path:
+            source = _read(path)
+            start, end = _span(source, id)
+            return Sheet(source[start:end], "file", path, source[:start].count("\n") + 1)
+        draft = self.gradebook.draft(self.learner, id)
+        if draft:
+            return Sheet(draft.text, "draft")
+        stub = starting_text(id, self.course)
+        return Sheet(stub, "stub" if stub else "nothing")
+
+    def save(self, id: str, text: str, base: str) -> None:
+        """Keeps the text; `base` is what the editor started from. Raises NotSaved when the file has changed since."""
+        path = self._file(id)
+        if not path:
+            self.gradebook.save_draft(self.learner, id, text)
+            return
+        source = _read(path)
+        start, end = _span(source, id)
+        if source[start:end] not in (base, text):
+            raise NotSaved(f"{path.name} has changed on disk since it was shown here; it was left alone.")
+        whole = (start, end) == (0, len(source))
+        new = text if whole else source[:start] + text.strip("\n") + source[end:]
+        if not whole and _held(new, id) != text.strip("\n"):
+            raise NotSaved("This text holds the heading of an exercise (`# ... headwork check ...`): leave it out.")
+        if new != source:
+            _write(path, new)
+
+    def submission(self, id: str, text: str) -> Submission:
+        """What Check hands in. Outside a workspace the drafts of the chapter's other exercises come along.
+
+        Raises grading.submission.Unreadable.
+        """
+        path = self._file(id)
+        if path:
+            return submission.read(path)
+        others = [each.id for each in chapter(id.partition(".")[0], self.course).exercises if each.id != id]
+        units = [_unit(each, self.sheet(each).text) for each in others]
+        return Submission("draft", (*(unit for unit in units if unit.source.strip()), _unit(id, text)))
+
+    def _file(self, id: str) -> Path | None:
+        path = self.workspace.file(id) if self.workspace else None
+        return path if path and path.is_file() else None
+
+
+def starting_text(id: str, course: Path = COURSE) -> str:
+    """The exercise's stub under the imports that it uses; nothing where the chapter has not been built."""
+    path = course / id.partition(".")[0] / EXERCISES
+    try:
+        source = path.read_text(encoding="utf-8")
+        stub = section(source, id)
+    except (OSError, KeyError):
+        return ""
+    imports = _imports(source, stub)
+    return f"{imports}\n\n\n{stub}" if imports else stub
+
+
+def _imports(source: str, stub: str) -> str:
+    """The top-level imports of `source` whose names occur in `stub`."""
+    words = set(re.findall(r"\w+", stub))
+    kept = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [each for each in node.names if (each.asname or each.name).partition(".")[0] in words]
+            kept += [ast.unparse(node)] if node.names else []
+    return "\n".join(kept)
+
+
+def _unit(id: str, text: str) -> Unit:
+    return submission.read_text(f"{id.partition('.')[2]}.py", text).units[0]
+
+
+def _span(source: str, id: str) -> tuple[int, int]:
+    """Where the exercise's part stands in a learner's file; the whole file where its heading has gone."""
+    heading = re.search(rf"^# (?:.* )?headwork check {re.escape(id)}\n+", source, re.MULTILINE)
+    held = _held(source, id)
+    if not heading or held is None or not source.startswith(held, heading.end()):
+        return 0, len(source)
+    return heading.end(), heading.end() + len(held)
+
+
+def _held(source: str, id: str) -> str | None:
+    try:
+        return section(source, id).strip("\n")
+    except KeyError:
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotSaved(f"{path.name} is not UTF-8: save it as UTF-8 in your editor, then reload this page.") from None
+    except OSError as error:
+        raise NotSaved(f"{path.name} cannot be read ({error.strerror}).") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces a file whole or not at all, with the line ends it had; a link stays a link."""
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        ends = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+        with open(temporary, "x", encoding="utf-8", newline=ends) as file:
+            file.write(text)
+        shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise NotSaved(f"{path.name} cannot be written ({error.strerror}).") from None

@@ -1,0 +1,71 @@
+"""A verdict as a piece of HTML: the sentence to hear first, then the checks. All text is escaped."""
+
+import re
+from html import escape
+
+from headwork.grading.render.clean import clean, one_line
+from headwork.grading.render.words import WORDS, headline, mistake, number
+from headwork.grading.report import CheckResult, Verdict
+
+PRINTED = 200  # lines of the learner's prints that are shown
+WIDEST = 2000  # letters of such a line
+MARKS = {True: ("✓", "passed"), False: ("✗", "failed"), None: ("·", "open")}
+
+
+def html(verdict: Verdict) -> str:
+    """The verdict, without detail and prints, which are shown as code."""
+    word = WORDS[verdict.status]
+    said = [_line("hw-sentence", word.sentence if verdict.passed else headline(verdict))]
+    if mistake(verdict) and not verdict.passed:
+        said.append(_line("hw-sentence", mistake(verdict)))
+    checks = "".join(_check(each, headline(verdict)) for each in verdict.checks)
+    notes = "".join(_line("hw-note", note) for note in verdict.notes)
+    score = f"{number(verdict.points)} of {number(verdict.out_of)} points"
+    return (
+        f'<section class="hw-verdict hw-{_kind(verdict)}" role="status">'
+        f'<p class="hw-head"><span>{word.mark} {word.name}</span><span>{score}</span></p>'
+        f"{''.join(said)}{f'<ul>{checks}</ul>' if checks else ''}{notes}</section>"
+    )
+
+
+def problem(message: str) -> str:
+    """What is wrong with the text as a whole."""
+    return f'<section class="hw-verdict hw-failed" role="status">{_line("hw-sentence", message)}</section>'
+
+
+def detail(verdict: Verdict) -> str:
+    """Where, and what was seen, as plain text."""
+    place = one_line(verdict.file) + (f", line {verdict.line}" if verdict.line else "") if verdict.file else ""
+    return "\n".join(filter(None, [place, clean(verdict.detail).strip("\n")]))
+
+
+def printed(verdict: Verdict) -> str:
+    """What the learner's code printed, as plain text."""
+    lines = clean(verdict.printed).strip("\n").split("\n")
+    shown = [line[:WIDEST] for line in lines[:PRINTED]]
+    return "\n".join([*shown, f"({len(lines) - PRINTED} more lines)"] if len(lines) > PRINTED else shown)
+
+
+def _kind(verdict: Verdict) -> str:
+    if verdict.status in ("passed", "grader_fault"):
+        return verdict.status
+    return "waiting" if verdict.status in ("blocked", "not_started", "missing") else "failed"
+
+
+def _check(check: CheckResult, already: str) -> str:
+    mark, kind = MARKS[check.passed]
+    said = f"<span>{_words(one_line(check.title))}</span>"
+    message = clean(check.message).strip()
+    if check.passed is not True and message and message != already:
+        case = f" (case: {one_line(check.case)})" if check.case else ""
+        said += f"<small>{_words(message + case)}</small>"
+    return f'<li class="hw-{kind}"><b aria-label="{kind}">{mark}</b><div>{said}</div></li>'
+
+
+def _line(kind: str, text: str) -> str:
+    return f'<p class="{kind}">{_words(clean(text))}</p>'
+
+
+def _words(text: str) -> str:
+    """Escaped, with what stands between backticks as code."""
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escape(text))

@@ -1,0 +1,228 @@
+"""The page as Streamlit draws it, without a browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from headwork.chapters.course import chapters
+from headwork.gradebook.store import ME, Gradebook
+from headwork.gradebook.workspace import MARKER
+from headwork.streamlit_app import page
+from headwork.streamlit_app.serve import MAIN
+
+EXERCISES = [exercise.id for chapter in chapters() for exercise in chapter.exercises]
+NAMED = "This variance divides by n - 1; GPT-2 divides by n."
+RIGHT = """\
+import torch
+from torch import nn
+
+
+class LayerNorm(nn.Module):
+    def __init__(self, width, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.w = nn.Parameter(torch.ones(width))
+        self.b = nn.Parameter(torch.zeros(width))
+
+    def forward(self, residual):
+        print("<script>document.title = 'caught'</script>")
+        mean = residual.mean(-1, keepdim=True)
+        variance = residual.var(-1, correction=0, keepdim=True)
+        return (residual - mean) / (variance + self.eps).sqrt() * self.w + self.b
+"""
+WRONG = RIGHT.replace("correction=0, ", "")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEADWORK_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended() -> Iterator[None]:
+    yield
+    page.marking().close()
+    page.marking.clear()
+
+
+def opened(id: str = "gpt2.layer_norm") -> AppTest:
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
+    app.query_params["exercise"] = id
+    return app.run()
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(each.proto.body for each in app.get("html") if "<style>" not in each.proto.body)
+
+
+def check(app: AppTest, text: str) -> AppTest:
+    app.text_area[0].set_value(text).run()
+    return app.button(key="check gpt2.layer_norm").click().run()
+
+
+@pytest.mark.parametrize("id", EXERCISES)
+def test_the_page_of_every_exercise_is_drawn(id: str) -> None:
+    app = opened(id)
+    assert not app.exception
+    assert not app.error
+    assert app.query_params["exercise"] == id
+    assert app.button(key=f"check {id}")
+
+
+def test_the_text_begins_with_the_chapters_title() -> None:
+    assert "# GPT-2 from its parts" in [each.value for each in opened().markdown]
+
+
+def test_the_answer_to_a_prediction_waits_behind_a_fold() -> None:
+    folds = {each.label: each for each in opened().expander}
+    assert "Thrown away are the mean" in folds["Show the answer"].markdown[0].value
+
+
+def test_a_wrong_layer_norm_is_told_its_mistake() -> None:
+    app = check(opened(), WRONG)
+    assert not app.exception
+    assert NAMED in html(app)
+    assert "0 of 4 points" in html(app)
+    assert any("expected" in each.value for each in app.code)
+
+
+def test_a_right_layer_norm_passes_and_its_points_count() -> None:
+    app = check(opened(), RIGHT)
+    assert "All checks pass." in html(app)
+    assert "4 of 4 points" in html(app)
+    assert '<p class="hw-brand">Headwork <small>4 of ' in html(app)
+
+
+def test_what_a_learner_prints_is_shown_as_code_and_never_as_html() -> None:
+    app = check(opened(), WRONG)
+    assert any("<script>document.title" in each.value for each in app.code)
+    assert "<script" not in html(app)
+    assert not any("<script" in each.value for each in app.markdown)
+
+
+def test_broken_code_is_explained_without_a_traceback_of_ours() -> None:
+    app = check(opened(), "class LayerNorm(:\n    '<script>'")
+    assert not app.exception
+    assert "line 1" in html(app) + "".join(each.value for each in app.code)
+    assert not any("headwork/" in each.value for each in app.code)
+    assert "<script" not in html(app)
+
+
+def test_a_text_that_cannot_be_read_is_explained() -> None:
+    app = check(opened(), "x = '\0'")
+    assert not app.exception
+    assert "NUL byte" in html(app)
+
+
+def test_a_new_session_shows_the_draft_and_the_last_report() -> None:
+    check(opened(), WRONG)
+    later = opened()
+    assert later.text_area[0].value == WRONG
+    assert NAMED in html(later)
+
+
+def test_a_report_on_older_code_says_so() -> None:
+    app = check(opened(), RIGHT)
+    assert "has changed since" not in html(app)
+    app.text_area[0].set_value(WRONG).run()
+    assert "Your code has changed since this check." in html(app)
+
+
+def test_a_draft_outlives_the_server(home: Path) -> None:
+    opened().text_area[0].set_value("kept").run()
+    page.gradebook.clear()
+    assert opened().text_area[0].value == "kept"
+
+
+HEADING = "# gpt2.layer_norm: LayerNorm\n# 4 points, about 20 minutes. Check it with: headwork check gpt2.layer_norm\n"
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """The learner's file of a workspace, in which the server runs."""
+    (tmp_path / MARKER).write_text("{}")
+    (tmp_path / "gpt2").mkdir()
+    file = tmp_path / "gpt2" / "exercises.py"
+    file.write_text(f"import torch\nfrom torch import nn\n\n\n{HEADING}{WRONG}")
+    return file
+
+
+def test_in_a_workspace_the_page_edits_and_checks_the_file(mine: Path) -> None:
+    app = opened()
+    assert app.text_area[0].value == WRONG.strip()
+    app = check(app, RIGHT)
+    assert mine.read_text() == f"import torch\nfrom torch import nn\n\n\n{HEADING}{RIGHT}"
+    assert "All checks pass." in html(app)
+
+
+def test_what_another_editor_wrote_appears_on_the_page(mine: Path) -> None:
+    app = opened()
+    mine.write_text(HEADING + RIGHT)
+    assert app.run().text_area[0].value == RIGHT.strip()
+
+
+def test_two_editors_at_once_lose_nothing_and_the_learner_decides(mine: Path) -> None:
+    app = opened()
+    mine.write_text(HEADING + "theirs = 1\n")
+    app.text_area[0].set_value("ours = 1").run()
+    assert "theirs = 1" in mine.read_text()
+    assert app.text_area[0].value == "ours = 1"
+    assert "has changed on disk" in html(app)
+    app.button(key="ours gpt2.layer_norm").click().run()
+    assert mine.read_text() == HEADING + "ours = 1\n"
+    assert "has changed on disk" not in html(app)
+
+
+def test_the_learner_may_take_what_is_in_the_file(mine: Path) -> None:
+    app = opened()
+    mine.write_text(HEADING + "theirs = 1\n")
+    app.text_area[0].set_value("ours = 1").run()
+    app.button(key="theirs gpt2.layer_norm").click().run()
+    assert app.text_area[0].value == "theirs = 1"
+    assert mine.read_text() == HEADING + "theirs = 1\n"
+
+
+def test_hints_come_one_by_one() -> None:
+    app = opened()
+    assert not any("Each position is normalised" in each.value for each in app.markdown)
+    app.button(key="hint gpt2.layer_norm").click().run()
+    assert any("Each position is normalised" in each.value for each in app.markdown)
+    assert not any("`torch.var` has an argument" in each.value for each in app.markdown)
+    assert app.button(key="hint gpt2.layer_norm").label == "Hint 2 of 3"
+    app.button(key="hint gpt2.layer_norm").click().run()
+    app.button(key="hint gpt2.layer_norm").click().run()
+    assert "hint gpt2.layer_norm" not in [each.key for each in app.button]
+
+
+def test_choosing_an_exercise_changes_the_address_and_the_editor() -> None:
+    app = opened()
+    app.selectbox(key="choice Exercise").set_value("gpt2.top_p").run()
+    assert app.query_params["exercise"] == "gpt2.top_p"
+    assert app.text_area[0].key == "code gpt2.top_p"
+
+
+def test_choosing_a_chapter_leads_to_its_first_exercise() -> None:
+    app = opened()
+    app.selectbox(key="choice Chapter").set_value("induction").run()
+    assert app.query_params["exercise"] == "induction.run_with_hooks"
+    assert not app.exception
+
+
+def test_a_damaged_gradebook_is_one_line_on_the_page(home: Path) -> None:
+    home.mkdir()
+    (home / "gradebook.sqlite").write_text("no database " * 100)
+    app = opened()
+    assert not app.exception
+    assert "is not a gradebook" in app.error[0].value.replace("\\", "")
+
+
+def test_a_fault_of_the_grader_costs_nothing(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setattr(type(page.marking()), "_ready", lambda self: 1 / 0)
+    app = check(opened(), RIGHT)
+    assert not app.exception
+    assert "the grader&#x27;s fault, not yours" in html(app).lower()
+    assert Gradebook.open(home / "gradebook.sqlite").best(ME) == {}
