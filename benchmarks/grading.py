@@ -24,7 +24,7 @@ FIVE = [f"gpt2.{name}" for name in ("layer_norm", "attention_pattern", "attentio
 SUBMISSION = Path(headwork.__file__).parent / "checkers/gpt2/alternatives/library.py"
 MEDIAN_BAR, RATIO_BAR = 0.150, 10.0
 
-PYTEST_FILE = '''
+PYTEST_FILE = """
 import importlib.util, sys
 import pytest, torch
 torch.set_num_threads(1)
@@ -45,7 +45,7 @@ def test_exercise(id):
     for check in ask.list_of_checks:
         result, _ = judge(check, facts, seen, [])
         assert result.passed is not False, result.message
-'''
+"""
 
 
 def cpu_of_process(pid: int) -> float:
@@ -111,7 +111,9 @@ def main() -> int:
     print(f"cold pytest: median {median(cold_walls):.2f} s wall, {median(cold_cpus):.2f} CPU-s")
     print(f"CPU ratio, cold pytest to ours: {ratio:.1f}")
     good = median(walls) <= MEDIAN_BAR and ratio >= RATIO_BAR
-    print(f"bars: median at most {MEDIAN_BAR * 1e3:.0f} ms, ratio at least {RATIO_BAR:.0f}: {'met' if good else 'MISSED'}")
+    print(
+        f"bars: median at most {MEDIAN_BAR * 1e3:.0f} ms, ratio at least {RATIO_BAR:.0f}: {'met' if good else 'MISSED'}"
+    )
     return 0 if good else 1
 
 

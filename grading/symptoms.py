@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from headwork.checkers.probing import Case
-from headwork.checkers.probing import Case
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation
 

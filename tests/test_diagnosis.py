@@ -51,7 +51,9 @@ def attention_pattern(q, k):
 
 @pytest.mark.parametrize("filler", ["-torch.inf", "-1e9", "torch.finfo(scores.dtype).min", "float('-inf')"])
 def test_any_way_to_mask_passes_where_the_pattern_is_what_counts(verdict, filler):
-    assert verdict("gpt2.attention_pattern", PATTERN_HEAD + f"    return scores.masked_fill(mask, {filler}).softmax(-1)").passed
+    assert verdict(
+        "gpt2.attention_pattern", PATTERN_HEAD + f"    return scores.masked_fill(mask, {filler}).softmax(-1)"
+    ).passed
 
 
 def test_a_mask_applied_after_the_softmax_is_named(verdict):
@@ -98,13 +100,22 @@ def test_a_formula_that_loses_float32s_precision_far_from_zero_fails_that_check_
 
 
 def test_an_input_changed_in_place_is_said_even_when_the_numbers_are_right(edited):
-    got = edited("gpt2.layer_norm", "mean = residual", "residual.mul_(1); residual.add_(0.0); residual[0, 0, 0] += 1e-3; mean = residual")
+    got = edited(
+        "gpt2.layer_norm",
+        "mean = residual",
+        "residual.mul_(1); residual.add_(0.0); residual[0, 0, 0] += 1e-3; mean = residual",
+    )
     assert got.status != "passed" and "changed in place" in got.message + got.checks[-2].message
 
 
 def test_code_that_fixes_float32_passes_with_a_note(edited):
-    got = edited("gpt2.layer_norm", "mean = residual.mean", "dtype, residual = residual.dtype, residual.float(); mean = residual.mean",
-                 "normalised * self.w", "normalised.to(dtype) * self.w")  # fmt: skip
+    got = edited(
+        "gpt2.layer_norm",
+        "mean = residual.mean",
+        "dtype, residual = residual.dtype, residual.float(); mean = residual.mean",
+        "normalised * self.w",
+        "normalised.to(dtype) * self.w",
+    )
     assert got.passed and any("float32" in note for note in got.notes)
 
 
@@ -112,13 +123,15 @@ def test_an_attention_without_a_pattern_function_may_use_scaled_dot_product_atte
     source = reference_source(exercise("gpt2.attention"))
     body = source[source.index("class Attention") :]
     body = body.replace(
-        'pattern = attention_pattern(q, k)  # (batch, head, query, key)',
+        "pattern = attention_pattern(q, k)  # (batch, head, query, key)",
         "heads_first = [x.transpose(1, 2) for x in (q, k, v)]",
     ).replace(
         'z = torch.einsum("bhqk,bkhd->bqhd", pattern, v)',
         "z = F.scaled_dot_product_attention(*heads_first, is_causal=True).transpose(1, 2)",
     )
-    assert verdict("gpt2.attention", "import torch\nfrom torch import nn, Tensor\nimport torch.nn.functional as F\n" + body).passed
+    assert verdict(
+        "gpt2.attention", "import torch\nfrom torch import nn, Tensor\nimport torch.nn.functional as F\n" + body
+    ).passed
 
 
 def test_a_wrong_pattern_is_not_counted_twice_against_attention(edited, grader):
@@ -168,9 +181,18 @@ def test_a_hook_layer_that_leaves_hooks_after_an_exception_is_told_to_use_finall
         (("return normalised * self.w + self.b", "return 3 * (normalised * self.w + self.b)"), "3 times"),
         (("return normalised * self.w + self.b", "return -(normalised * self.w + self.b)"), "sign"),
         (("return normalised * self.w + self.b", "return normalised * self.w + self.b + 2"), "+2"),
-        (("return normalised * self.w + self.b", "return (normalised * self.w + self.b).flip(0)"), "backwards along axis 0"),
-        (("return normalised * self.w + self.b", "return (normalised * self.w + self.b).transpose(0, 1)"), "axes 0 and 1"),
-        (("return normalised * self.w + self.b", "return (normalised * self.w + self.b).roll(1, 1)"), "shifted by one along axis 1"),
+        (
+            ("return normalised * self.w + self.b", "return (normalised * self.w + self.b).flip(0)"),
+            "backwards along axis 0",
+        ),
+        (
+            ("return normalised * self.w + self.b", "return (normalised * self.w + self.b).transpose(0, 1)"),
+            "axes 0 and 1",
+        ),
+        (
+            ("return normalised * self.w + self.b", "return (normalised * self.w + self.b).roll(1, 1)"),
+            "shifted by one along axis 1",
+        ),
         (("return normalised * self.w + self.b", "return torch.ones_like(residual)"), "Every entry is 1"),
     ],
 )
@@ -186,19 +208,25 @@ def test_an_answer_that_is_right_for_one_value_of_an_option_is_told_which(edited
 
 # what bad code gets
 
+MODULE = "import torch\nclass LayerNorm(torch.nn.Module):\n"
+
 
 @pytest.mark.parametrize(
     ("source", "status", "words"),
     [
         ("class LayerNorm:\n    def __init__(self, width, eps):\n        pass", "failed", "is not an nn.Module"),
         ("def LayerNorm(width):\n    return None", "error", "cannot be called as the exercise calls it"),
-        ("import torch\nclass LayerNorm(torch.nn.Module):\n    def __init__(self, width, eps=1):\n        super().__init__()", "failed", "no parameter `w`"),
+        (MODULE + "    def __init__(self, width, eps=1):\n        super().__init__()", "failed", "no parameter `w`"),
         ("class Layernorm: pass", "missing", "did you mean `Layernorm`"),
         ("class LayerNorm(:\n    pass", "error", "line 1"),
-        ("import transformers\nclass LayerNorm(transformers.PreTrainedModel): pass", "forbidden", "`transformers` cannot be used"),
-        ("import torch\nclass LayerNorm(torch.nn.Module):\n    def __init__(self, w, eps):\n        1 / 0", "error", "ZeroDivisionError"),
+        (
+            "import transformers\nclass LayerNorm(transformers.PreTrainedModel): pass",
+            "forbidden",
+            "`transformers` cannot be used",
+        ),
+        (MODULE + "    def __init__(self, w, eps):\n        1 / 0", "error", "ZeroDivisionError"),
     ],
-)  # fmt: skip
+)
 def test_bad_code_gets_a_sentence_that_says_what_to_do(verdict, source, status, words):
     got = verdict("gpt2.layer_norm", source)
     assert (got.status, got.points) == (status, 0)

@@ -58,7 +58,9 @@ def test_an_exercise_that_needs_a_failed_one_is_blocked_and_not_blamed(grader, m
 
 
 def test_a_failing_reference_is_the_graders_fault_and_never_a_zero(grader, monkeypatch):
-    monkeypatch.setattr(expect, "solution_source", lambda chapter: solution_source(chapter).replace("(-1, keep", "(9, keep"))
+    monkeypatch.setattr(
+        expect, "solution_source", lambda chapter: solution_source(chapter).replace("(-1, keep", "(9, keep")
+    )
     expect.known.cache_clear()
     expect.reference_source.cache_clear()
     report = grader.grade(read_text("a.py", layer_norm()), ["gpt2.layer_norm"])
@@ -79,12 +81,16 @@ def test_a_worked_notebook_beside_an_untouched_stub_is_what_counts():
 
 def test_an_unreadable_submission_gets_a_report_and_the_batch_goes_on(grader):
     good = read_text("good.py", layer_norm())
-    reports = list(grade_all([("bad.py", Unreadable("bad.py is not UTF-8")), ("good.py", good)], ["gpt2.layer_norm"], [grader]))
+    reports = list(
+        grade_all([("bad.py", Unreadable("bad.py is not UTF-8")), ("good.py", good)], ["gpt2.layer_norm"], [grader])
+    )
     assert reports[0].problem == "bad.py is not UTF-8" and reports[1].passed
 
 
 def test_grading_twice_with_one_seed_says_the_same(grader):
-    one, other = (grader.grade(read_text("a.py", layer_norm("correction=0", "correction=1"))).as_json() for _ in range(2))
+    one, other = (
+        grader.grade(read_text("a.py", layer_norm("correction=0", "correction=1"))).as_json() for _ in range(2)
+    )
     for report in (one, other):
         for verdict in report["verdicts"]:
             verdict.pop("seconds")

@@ -59,7 +59,10 @@ def test_an_unknown_id_is_answered_with_the_closest():
 
 @pytest.mark.parametrize("id", ids())
 def test_the_inputs_of_every_exercise_are_worth_asking(id):
-    """Batch of one and of many, no tensor all zero, no two axes of an input alike by accident everywhere, two values of each option."""
+    """Batch of one and of many, no tensor all zero, two values of each option.
+
+    No two axes of an input are alike by accident everywhere.
+    """
     cases = exercise(id).draw_cases(0)
     options: dict[str, set] = {}
     for case in cases:

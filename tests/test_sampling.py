@@ -39,7 +39,9 @@ def test_the_most_likely_token_alone_fails():
     assert draws_differ(LAW.argmax(-1).repeat_interleave(1500), LAW)
 
 
-@pytest.mark.parametrize("draws", [torch.rand(3000), torch.full((3000,), 9), torch.full((3000,), -1), torch.ones(3001).long()])
+@pytest.mark.parametrize(
+    "draws", [torch.rand(3000), torch.full((3000,), 9), torch.full((3000,), -1), torch.ones(3001).long()]
+)
 def test_what_is_no_draw_gets_a_sentence(draws):
     assert "not whole numbers" in draws_differ(draws, LAW)
 

@@ -137,7 +137,9 @@ def test_training_steps_are_those_of_adamw_written_out():
 def test_a_hooked_run_is_the_model_with_the_activation_replaced_by_hand():
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
     x = torch.randn(2, 4, dtype=torch.float64)
-    hooked = induction.run_with_hooks(model, x, [("1", lambda value, point: value * 2), ("1", lambda value, point: None)])
+    hooked = induction.run_with_hooks(
+        model, x, [("1", lambda value, point: value * 2), ("1", lambda value, point: None)]
+    )
     torch.testing.assert_close(hooked, model[2](2 * model[1](model[0](x))))
     torch.testing.assert_close(model(x), F.linear(model[1](model[0](x)), model[2].weight, model[2].bias))
 
