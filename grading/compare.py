@@ -168,6 +168,7 @@ def _first(got: Tensor, want: Tensor, wrong: Tensor, name: str, kind: Kind = "va
     mine, theirs = got[index].item(), want[index].item()
     share = f"{int(wrong.sum())} of {wrong.numel()} entries differ" if wrong.numel() > 1 else ""
     message = f"{name} is {mine} at {place}" if kind == "finite" else f"{name} differs from what is expected"
+    name = name.replace("`", "")
     return Difference(kind, message, f"{name}{place} is {_show(mine)}, expected {_show(theirs)}\n{share}".strip())
 
 

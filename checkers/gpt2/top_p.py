@@ -110,3 +110,9 @@ ask.mistakes(
         "only divide by their sum.",
     ),
 )
+
+ask.survives(
+    "nucleus = probabilities.masked_fill(before >= p, 0)",
+    "nucleus = probabilities.masked_fill(before > p, 0)",
+    "they differ only where probabilities sum to p exactly, which rounding would decide",
+)

@@ -30,7 +30,7 @@ def _(rng: Rng) -> Iterator[Case]:
             learning_rate=learning_rate,
             weight_decay=weight_decay,
             max_norm=max_norm,
-            stale=0.3,
+            stale=-0.3 * width,
         )
 
 

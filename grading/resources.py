@@ -1,0 +1,42 @@
+"""Named models, as probes get them: looked up outside, mounted read-only as safetensors, read afresh each time.
+
+A model is a folder of `config.json` and `model.safetensors`. They are looked for in the folders of
+$HEADWORK_MODELS (separated as in PATH), then among those that are shipped. Inside a worker the same code runs,
+with $HEADWORK_MODELS naming the mount.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+SHIPPED = Path(__file__).parent.parent / "models" / "weights"
+VARIABLE = "HEADWORK_MODELS"
+
+
+class UnknownModel(Exception):
+    """No model of this name is here; the message lists those that are."""
+
+
+def folders() -> dict[str, Path]:
+    """Every model that is here, by name; the first place that has a name wins."""
+    places = [Path(place) for place in os.environ.get(VARIABLE, "").split(os.pathsep) if place]
+    found: dict[str, Path] = {}
+    for place in [*places, SHIPPED]:
+        for file in sorted(place.glob("*/model.safetensors")):
+            found.setdefault(file.parent.name, file.parent)
+    return found
+
+
+def load_model(name: str) -> dict[str, Any]:
+    """The model's `config`, as its JSON says, and its `state`: tensors by name. Raises UnknownModel."""
+    from safetensors.torch import load_file
+
+    found = folders()
+    if name not in found:
+        raise UnknownModel(f"there is no model {name!r} here: there are {', '.join(found) or 'none'}")
+    config = found[name] / "config.json"
+    return {
+        "config": json.loads(config.read_text(encoding="utf-8")) if config.exists() else {},
+        "state": load_file(found[name] / "model.safetensors"),
+    }
