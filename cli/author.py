@@ -1,0 +1,48 @@
+"""`headwork verify`, `build` and `new`: for who writes chapters."""
+
+from pathlib import Path
+
+from headwork.cli.lookup import asked, shown
+from headwork.cli.say import NOT_PASSED, PASSED, UNUSABLE, Stop, in_words, note, working
+
+
+def verify(words: list[str], *, mutate: bool, slow: bool, seeds: int) -> int:
+    found = asked(words)
+    if found.files:
+        raise Stop(f"verify takes exercises, and {found.files[0]} is a file: `headwork check` takes files")
+    if seeds < 1:
+        raise Stop("--seeds takes a number from 1")
+    from headwork.authoring.verify import run
+    from headwork.checkers.catalogue import ids
+
+    return int(run(found.ids or ids(), mutate=mutate, slow=slow, seeds=seeds))
+
+
+def build(*, check: bool) -> int:
+    from headwork.authoring.build import build as make
+
+    with working("Building…"):
+        paths = make(check=check)
+    if not paths:
+        in_words("Every made file is as its chapter says.")
+        return PASSED
+    for path in paths:
+        print(shown(path))
+    if check:
+        note("stale, or made from no chapter: run `headwork build`, and remove what remains")
+        return NOT_PASSED
+    note(f"{len(paths)} written")
+    return PASSED
+
+
+def new(id: str) -> int:
+    from headwork.authoring.new import create
+
+    try:
+        made: list[Path] = create(id)
+    except (ValueError, FileExistsError) as error:
+        raise Stop(str(error), UNUSABLE) from None
+    for path in made:
+        print(shown(path))
+    note(f"Fill them in, then: headwork verify {id}")
+    return PASSED
