@@ -7,7 +7,6 @@ import textwrap
 from importlib.resources import files
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -20,6 +19,7 @@ from headwork.grading.report import CheckResult, Verdict
 from headwork.grading.submission import read_text
 
 MOST_NUMBERS = 64  # a case with more of them is drawn again instead of written out
+MOST_DESCRIBED = 3  # of a list's tensors
 PROBE_PACKAGES = ["headwork", "torch", "einops", "numpy"]
 
 
@@ -146,6 +146,7 @@ def _described(value: Any) -> str:
         return f"{str(value.dtype).removeprefix('torch.')}, shape {tuple(value.shape)}"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_described(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, (list, tuple)) and any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(value)):
-        return "[" + ", ".join(map(_described, value)) + "]"
+    if isinstance(value, (list, tuple)) and any(isinstance(leaf, Tensor) for leaf in tree_leaves(value)):
+        more = f", and {len(value) - MOST_DESCRIBED} more" if len(value) > MOST_DESCRIBED else ""
+        return "[" + ", ".join(map(_described, value[:MOST_DESCRIBED])) + more + "]"
     return repr(value)
