@@ -129,7 +129,7 @@ def verdict_of(exercise: Exercise, outcome: Outcome, out_of: float, seed: int, d
     fault, gone = outcome.fault, outcome.quick.gone or (outcome.slow.gone if outcome.slow else None)
     status = _status(results, fault, gone)
     common: dict[str, Any] = {
-        "exercise": exercise.id, "status": status, "points": _points(results, out_of), "out_of": out_of,
+        "exercise": exercise.id, "status": status, "points": _points(results, status, out_of), "out_of": out_of,
         "checks": tuple(results), "notes": tuple(dict.fromkeys(notes)), "printed": printed,
     }  # fmt: skip
     if status == "passed":
@@ -183,12 +183,13 @@ def _status(results: list[CheckResult], fault: Fault | None, gone: Gone | None) 
     return "failed" if any(result.passed is False for result in results) else "passed"
 
 
-def _points(results: list[CheckResult], out_of: float) -> float:
+def _points(results: list[CheckResult], status: Status, out_of: float) -> float:
     """The share of weight that passed. Everything stands on the first check: without it there is nothing."""
+    if status == "passed":
+        return out_of
     if not results or results[0].passed is not True:
         return 0
-    judged = [result for result in results if result.passed is not None]
-    share = sum(result.weight for result in judged if result.passed) / sum(result.weight for result in judged)
+    share = sum(result.weight for result in results if result.passed) / sum(result.weight for result in results)
     return round(out_of * share, 2)
 
 
