@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from headwork.cli.grader import grader
@@ -48,17 +48,7 @@ def _ready(stack: ExitStack, found: list[Target], seed: int) -> Judge:
     from headwork.gradebook.store import Gradebook
 
     book = stack.enter_context(Gradebook.open())
-    rehearse(grading, next((id for target in found for id in target.ids or ()), None))
     return lambda target: judged(book, grading, target)
-
-
-def rehearse(grading: "Grader", id: str | None) -> None:
-    """Runs the reference of the first exercise while the workers still load; what goes wrong is told when graded."""
-    from headwork.grading.expect import known
-
-    if id is not None:
-        with suppress(Exception):
-            known(id, grading.seed, False, grading.setting.device)
 
 
 def judged(book: "Gradebook", grading: "Grader", target: Target) -> Report:

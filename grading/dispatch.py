@@ -23,7 +23,7 @@ from headwork.grading.program import Program, Submission, Unit
 from headwork.grading.report import Report, Verdict
 from headwork.grading.sandbox import Gone, Server, Session, Setting, WorkerFault
 from headwork.grading.submission import Unreadable, read_text
-from headwork.grading.unusable import Unusable
+from headwork.grading.unusable import MissingName, Unusable
 from headwork.grading.verdict import Heard, Outcome, verdict_of, verdict_of_unusable
 from headwork.grading.wire import WireError, encode
 
@@ -121,11 +121,9 @@ class Conversation:
 
         device = self.grader.setting.device
         self.grader.warm([self.chapter])
-        session = self._session()
-        facts = known(exercise.id, self.grader.seed, False, device)
-        outcome = Outcome(
-            program, known=facts, quick=self._put(session, program, exercise, facts.runs, exercise.seconds)
-        )
+        facts = known(exercise.id, self.grader.seed, False, device)  # while the worker may still be loading torch
+        quick = self._put(self._session(), program, exercise, facts.runs, exercise.seconds)
+        outcome = Outcome(program, known=facts, quick=quick)
         if self.grader.slow and exercise.slow_seconds and outcome.quick.went_through:
             outcome.slow_known = known(exercise.id, self.grader.seed, True, device)
             runs, seconds = outcome.slow_known.runs, exercise.slow_seconds
@@ -212,13 +210,17 @@ def _nothing_in(submission: Submission) -> str:
 
 @lru_cache
 def stub_program(id: str) -> Program | None:
-    """The exercise's stub as a program; None where the chapter has not been built."""
+    """The exercise's stub as a program; None where the chapter has not been built since the exercise was added."""
     exercise = catalogue.exercise(id)
     chapter = course.chapter(chapter_of(exercise))
     path = chapter.folder / "exercises.py"
     if not path.exists():
         return None
-    return extract(read_text("exercises.py", path.read_text(encoding="utf-8")), exercise.names, chapter.packages)
+    made = read_text("exercises.py", path.read_text(encoding="utf-8"))
+    try:
+        return extract(made, exercise.names, chapter.packages)
+    except MissingName:
+        return None
 
 
 @lru_cache
