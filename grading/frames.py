@@ -27,9 +27,15 @@ def unpack(receive: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
         raise WireError("a frame beyond the size limit")
     text, body = receive(header_length), receive(body_length)
     try:
-        header = json.loads(text)
+        header = json.loads(text.decode(), parse_constant=_refuse_constant)
+        if b"\\ud" in text.lower():  # half of a character, perhaps, which nothing can print or store
+            header = json.loads(json.dumps(header, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"a header that is not JSON: {error}") from None
     if not isinstance(header, dict):
         raise WireError("a header that is not an object")
     return header, body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from headwork.grading.frames import WireError, pack, unpack
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+MAX_SAID = 32 << 20  # bytes of headers in answer to one job; a byte of JSON may cost the reader thirty
+MAX_SHOWN = 512 << 20  # bytes of tensors
 
 
 class WorkerFault(Exception):
@@ -59,7 +62,9 @@ class Setting:
         """The strongest setting that works here. Raises WorkerFault when isolation is required and cannot be had."""
         isolated = device == "cpu" and mounts.bubblewrap() is not None
         if required and not isolated:
-            raise WorkerFault("no sandbox works here: install bubblewrap (apt install bubblewrap), then `headwork doctor`")
+            raise WorkerFault(
+                "no sandbox works here: install bubblewrap (apt install bubblewrap), then `headwork doctor`"
+            )
         return cls(isolated, device, limits or Limits())
 
     @property
@@ -98,7 +103,7 @@ class Server:
             command = [str(mounts.bubblewrap()), *confined, interpreter, "-S", "-P", *command[1:]]
         process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, env=environment,
+            stderr=subprocess.PIPE, env=environment, start_new_session=not self.forks,
         )  # fmt: skip
         theirs.close()
         return process, ours
@@ -123,7 +128,7 @@ class Server:
         return Session(mine, self.setting, handle=descriptors[0])
 
     def _await_ready(self) -> None:
-        process, control = self.spare
+        _, control = self.spare
         if getattr(self, "ready", False):
             return
         control.settimeout(START_SECONDS)
@@ -163,15 +168,24 @@ class Session:
         self.connection, self.setting, self.handle, self.process = connection, setting, handle, process
         self.deadline = time.monotonic() + START_SECONDS
         self.pid = _pid_of(handle) if handle is not None else process.pid if process else 0
+        self.looked = time.monotonic()
         _running.add(self)
         if _stopping:
             self.kill()
-        greeting, _ = self.receive()
+        self._greet()
+
+    def _greet(self) -> None:
+        try:
+            greeting, _ = self.receive()
+        except Gone as gone:
+            greeting = {"reason": str(gone)}
         if greeting.get("kind") != "ready":
             self.close()
             raise WorkerFault(f"the submission could not be confined: {greeting.get('reason', greeting)}")
 
-    def ask(self, header: dict[str, Any], bodies: list[bytes], seconds: float) -> Iterator[tuple[dict[str, Any], bytes]]:
+    def ask(
+        self, header: dict[str, Any], bodies: list[bytes], seconds: float
+    ) -> Iterator[tuple[dict[str, Any], bytes]]:
         """Sends a job and yields the messages that answer it; raises Gone when they end early."""
         self.deadline = time.monotonic() + seconds
         self.seconds = seconds
@@ -180,8 +194,14 @@ class Session:
             self.connection.sendall(pack(header, bodies))
         except OSError:
             raise Gone("error", "The process had ended before this exercise was asked.") from None
+        said = shown = 0
         while True:
-            yield self.receive()
+            self.read = 0
+            header, body = self.receive()
+            said, shown = said + self.read - len(body), shown + len(body)
+            if said > MAX_SAID or shown > MAX_SHOWN:
+                raise Gone("error", "It returned or printed more than the grader is ready to read.")
+            yield header, body
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
         try:
@@ -201,32 +221,39 @@ class Session:
                 raise EOFError
             chunks.append(chunk)
             length -= len(chunk)
+            self.read += len(chunk)
         return b"".join(chunks)
 
     def _wait(self) -> None:
         """Waits for bytes, and watches the clock and the memory meanwhile."""
         while True:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if now >= self.deadline:
                 raise Gone("timed_out", f"It was still running after {self.seconds:g} s, the limit.")
-            if select.select([self.connection], [], [], min(left, POLL_SECONDS))[0]:
+            if now - self.looked >= POLL_SECONDS:
+                self._weigh()
+            if select.select([self.connection], [], [], min(self.deadline - now, POLL_SECONDS))[0]:
                 return
-            if memory_of(self.pid) > self.setting.limits.memory:
-                raise Gone("out_of_memory", f"It used more than {self.setting.limits.memory >> 30} GB of memory, the limit.")
+
+    def _weigh(self) -> None:
+        limit = self.setting.limits.memory
+        if memory_of(self.pid) > limit:
+            raise Gone("out_of_memory", f"It used more than {limit / (1 << 30):g} GB of memory, the limit.")
+        self.looked = time.monotonic()
 
     seconds = START_SECONDS
+    read = 0  # bytes of the message that is being received
 
     def kill(self) -> None:
-        """Kills the process and, with it, all that it started."""
-        try:
-            if self.handle is not None:
+        """Kills the process and, with it, all that it started; without isolation, what left its group escapes."""
+        if self.handle is not None:
+            with suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-                if not self.setting.isolated and self.pid:
-                    os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        if self.process is not None:
+        elif self.process is not None:
             self.process.kill()
+        if self.pid > 0 and not self.setting.isolated:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         self.kill()
@@ -235,6 +262,7 @@ class Session:
             self.handle = None
         if self.process is not None:
             self.process.communicate()
+        self.pid = 0  # somebody else's before long
         self.connection.close()
 
 
@@ -253,10 +281,20 @@ def memory_of(pid: int) -> int:
     while waiting:
         each = waiting.pop()
         try:
-            for task in Path(f"/proc/{each}/task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
-            rollup = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-        except (OSError, ValueError):
+            tasks = list(Path(f"/proc/{each}/task").iterdir())
+        except OSError:
             continue
-        total += sum(int(line.split()[1]) << 10 for line in rollup if line.startswith("Pss:"))
+        total += next(filter(None, map(_share_of, tasks)), 0)
+        for task in tasks:
+            with suppress(OSError):
+                waiting += map(int, (task / "children").read_text().split())
     return total
+
+
+def _share_of(task: Path) -> int:
+    """Bytes of memory of the process that has this thread; 0 when the thread has ended, though others may live on."""
+    try:
+        lines = (task / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))

@@ -1,6 +1,6 @@
 """The process that runs learners' code. It holds inputs and probes, never an expected value, reference or mistake.
 
-    python -m headwork.grading.worker '{"forks": true, ...}'     a server: torch is loaded once, each submission is a fork
+    python -m headwork.grading.worker '{"forks": true, ...}'     a server: torch is loaded once, submissions are forks
     python -m headwork.grading.worker '{"forks": false, ...}'    one submission, in this very process
 
 `channel` is the number of a socket's descriptor. A server is sent one byte and the submission's own socket; it
@@ -21,7 +21,17 @@ from typing import Any
 import torch
 
 from headwork.checkers.probing import Case, gradient
-from headwork.grading.confine import CHANNEL, NEW_PID, Limits, _libc, enter_namespaces, keep_only, limit_resources
+from headwork.grading.confine import (
+    CHANNEL,
+    NEW_PID,
+    Limits,
+    _libc,
+    enter_namespaces,
+    keep_only,
+    limit_resources,
+    own_sizes,
+    step_down,
+)
 from headwork.grading.program import Piece, Program
 from headwork.grading.runner import Ended, Fault, fault_of, load_program, put
 from headwork.grading.watch import forbid
@@ -79,7 +89,7 @@ class Printed(io.TextIOBase):
 def serve_jobs(channel: Channel, limits: Limits) -> None:
     """Answers jobs until the grader hangs up: each is a program, a probe and cases."""
     printed = Printed(channel, limits.output)
-    sys.stdout = sys.stderr = printed  # type: ignore[assignment]
+    sys.stdout = sys.stderr = printed
     while True:
         try:
             header, body = unpack(channel.receive)
@@ -113,7 +123,9 @@ def run_job(job: dict[str, Any], body: bytes, channel: Channel, printed: Printed
                     channel.send({"kind": "ended", "fault": _as_dict(event.fault), **end})
                 else:
                     tree, bodies = encode(event.value)
-                    channel.send({"kind": "yielded", "name": event.name, "value": tree, "strayed": event.strayed}, bodies)
+                    channel.send(
+                        {"kind": "yielded", "name": event.name, "value": tree, "strayed": event.strayed}, bodies
+                    )
             if calls:
                 return
 
@@ -136,9 +148,12 @@ def start_child(connection: socket.socket, limits: Limits, isolated: bool) -> No
         os.setsid()
         channel = Channel(socket.socket(fileno=CHANNEL))
         try:
+            sizes = own_sizes()  # while /proc is there
             if isolated:
                 enter_namespaces(limits)
-            limit_resources(limits)
+            else:
+                step_down(torch.__file__, os.__file__, __file__)
+            limit_resources(limits, sizes)
         except OSError as error:
             channel.send({"kind": "unconfined", "reason": str(error)})
             return
@@ -180,7 +195,9 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
         socket.send_fds(control, [b"P"], [handle])
         os.close(handle)
         if not warmed:
-            torch.optim.AdamW([torch.ones(1)])  # imports much; after the first fork, so that the first learner waits less
+            torch.optim.AdamW(
+                [torch.ones(1)]
+            )  # imports much; after the first fork, so that the first learner waits less
             warmed = True
 
 
@@ -196,7 +213,7 @@ def main() -> None:
         serve_forks(connection, limits, order["isolated"])
         return
     keep_only(connection.detach())
-    limit_resources(limits)
+    limit_resources(limits, own_sizes())
     channel = Channel(socket.socket(fileno=CHANNEL))
     channel.send({"kind": "ready"})
     serve_jobs(channel, limits)
