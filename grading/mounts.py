@@ -27,7 +27,13 @@ OURS = [
     "grading/wire.py",
     "grading/worker.py",
 ]
-DEVICES = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+# Not bubblewrap's own --dev: for its terminals it makes a second user namespace, in which a server that is not root
+# could give only the first submission a PID namespace of its own.
+NODES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
+DEVICES = [
+    *("--proc", "/proc", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/dev", "--perms", "0755", "--dir", "/dev/shm"),
+    *(word for node in NODES for word in ("--dev-bind-try", node, node)),
+]
 SYSTEM = ["/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime"]
 
 
@@ -100,14 +106,14 @@ def _system() -> list[str]:
     """The system's libraries and the interpreter's own, never `/`; over every site-packages there, an empty folder."""
     bound = [path for path in SYSTEM if Path(path).exists()]
     own = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sysconfig.get_config_var("LIBDIR")}
-    bound += sorted(path for path in own if path and Path(path).is_dir() and not path.startswith("/usr/lib"))
+    bound += sorted(path for path in own if path and os.path.isdir(path) and not path.startswith("/usr/lib"))
     interpreter = str(Path(sys.executable).resolve())
     arguments = _binds({path: path for path in [*bound, interpreter]})
     hidden = {str(path) for folder in bound for path in _site_packages(Path(folder))}
     hidden |= (
         {str(files("headwork"))} if any(Path(str(files("headwork"))).is_relative_to(path) for path in bound) else set()
     )
-    return [*arguments, *(word for path in sorted(hidden) for word in ("--tmpfs", path))]
+    return [*arguments, *(word for path in sorted(hidden) for word in ("--tmpfs", path, "--remount-ro", path))]
 
 
 def _site_packages(folder: Path) -> list[Path]:

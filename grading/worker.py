@@ -184,8 +184,9 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
         child = os.fork()
         if child == 0:
             start_child(connection, limits, isolated)
-        if isolated:
-            libc.setns(home, NEW_PID)
+        if isolated and libc.setns(home, NEW_PID) != 0:
+            control.sendall(b"X")
+            return
         connection.close()
         try:
             handle = os.pidfd_open(child)
