@@ -16,7 +16,7 @@ from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
 from headwork.grading.expect import chapter_of
 from headwork.grading.extract import extract
-from headwork.grading.likeness import same_code
+from headwork.grading.likeness import definitions
 from headwork.grading.outline import outline
 from headwork.grading.plan import Observation, Run
 from headwork.grading.program import Program, Submission, Unit
@@ -172,16 +172,16 @@ def find_program(submission: Submission, exercise: Exercise) -> tuple[Program, b
     A folder may hold an untouched exercises.py beside a notebook that was worked in: where the whole gives a stub,
     each file is looked at by itself. Raises Unusable.
     """
-    packages, stub = course.chapter(chapter_of(exercise)).packages, stub_program(exercise.id)
+    packages, stub = course.chapter(chapter_of(exercise)).packages, stub_of(exercise.id)
     program = extract(submission, exercise.names, packages)
-    if stub is None or not same_code(program, stub, exercise.names):
+    if stub is None or definitions(program, exercise.names) != stub:
         return program, False
     for part in _files_of(submission):
         try:
             other = extract(part, exercise.names, packages)
         except Unusable:
             continue
-        if not same_code(other, stub, exercise.names):
+        if definitions(other, exercise.names) != stub:
             return other, False
     return program, True
 
@@ -209,8 +209,8 @@ def _nothing_in(submission: Submission) -> str:
 
 
 @lru_cache
-def stub_program(id: str) -> Program | None:
-    """The exercise's stub as a program; None where the chapter has not been built since the exercise was added."""
+def stub_of(id: str) -> tuple[str, ...] | None:
+    """What the exercise's stub defines, normalised; None where the chapter has not been built since it was added."""
     exercise = catalogue.exercise(id)
     chapter = course.chapter(chapter_of(exercise))
     path = chapter.folder / "exercises.py"
@@ -218,7 +218,7 @@ def stub_program(id: str) -> Program | None:
         return None
     made = read_text("exercises.py", path.read_text(encoding="utf-8"))
     try:
-        return extract(made, exercise.names, chapter.packages)
+        return definitions(extract(made, exercise.names, chapter.packages), exercise.names)
     except MissingName:
         return None
 

@@ -28,6 +28,7 @@ class Known:
     runs: list[Run]
     exact: list[Observation]
     lowered: dict[int, Observation] = field(default_factory=dict)  # the reference in float32, by run
+    slack: dict[tuple[int, str], float] = field(default_factory=dict)  # by run and value, once it was measured
 
 
 @dataclass
@@ -132,9 +133,11 @@ def slack_of(known: Known, index: int, name: str) -> float:
     lowered = known.lowered.get(index)
     if lowered is None or name not in lowered.values:
         return 1e-5
-    pairs = zip(tree_leaves(lowered.values[name]), tree_leaves(known.exact[index].values[name]), strict=False)
-    errors = [_relative_error(low, high) for low, high in pairs]
-    return GENEROUS * max([*errors, 4 * FLOAT32])
+    if (index, name) not in known.slack:
+        pairs = zip(tree_leaves(lowered.values[name]), tree_leaves(known.exact[index].values[name]), strict=False)
+        errors = [_relative_error(low, high) for low, high in pairs]
+        known.slack[index, name] = GENEROUS * max([*errors, 4 * FLOAT32])
+    return known.slack[index, name]
 
 
 def _relative_error(low: Any, high: Any) -> float:

@@ -21,6 +21,7 @@ from headwork.grading.frames import WireError, pack, unpack
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
+PAGE = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
 MAX_SAID = 32 << 20  # bytes of headers in answer to one job; a byte of JSON may cost the reader thirty
 MAX_SHOWN = 512 << 20  # bytes of tensors
 
@@ -78,6 +79,8 @@ class Server:
     def __init__(self, chapter: str, packages: tuple[str, ...], setting: Setting):
         self.chapter, self.packages, self.setting = chapter, packages, setting
         self.forks = sys.platform == "linux" and setting.device == "cpu"
+        self.ordered: socket.socket | None = None  # our end of the next submission's socket
+        self.ready = False
         self.spare = self._spawn()
         _running.add(self)
         if _stopping:
@@ -115,21 +118,33 @@ class Server:
             self.spare = self._spawn()  # the next one warms up meanwhile
             return Session(control, self.setting, process=process)
         self._await_ready()
+        mine = self.ordered or self._order()
+        self.ordered = None
+        try:
+            answer, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        except OSError as error:
+            raise WorkerFault(f"the worker has gone: {error}") from None
+        if answer != b"P" or not descriptors:
+            raise WorkerFault(f"the worker could not start a process for the submission{self._complaint()}")
+        session = Session(mine, self.setting, handle=descriptors[0])
+        with suppress(WorkerFault):  # the next call will say so
+            self.ordered = self._order()
+        return session
+
+    def _order(self) -> socket.socket:
+        """Asks for a process, which is made while we do other things; returns our end of its socket."""
         mine, theirs = socket.socketpair()
         try:
-            socket.send_fds(control, [b"S"], [theirs.fileno()])
-            answer, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+            socket.send_fds(self.spare[1], [b"S"], [theirs.fileno()])
         except OSError as error:
             raise WorkerFault(f"the worker has gone: {error}") from None
         finally:
             theirs.close()
-        if answer != b"P" or not descriptors:
-            raise WorkerFault(f"the worker could not start a process for the submission{self._complaint()}")
-        return Session(mine, self.setting, handle=descriptors[0])
+        return mine
 
     def _await_ready(self) -> None:
         _, control = self.spare
-        if getattr(self, "ready", False):
+        if self.ready:
             return
         control.settimeout(START_SECONDS)
         try:
@@ -151,8 +166,11 @@ class Server:
     def close(self) -> None:
         process, control = self.spare
         control.close()
+        if self.ordered:
+            self.ordered.close()
         process.kill()
-        process.communicate()
+        if process.stderr and not process.stderr.closed:  # _complaint may have read it
+            process.communicate()
 
 
 class Session:
@@ -237,7 +255,7 @@ class Session:
 
     def _weigh(self) -> None:
         limit = self.setting.limits.memory
-        if memory_of(self.pid) > limit:
+        if memory_of(self.pid, limit) > limit:
             raise Gone("out_of_memory", f"It used more than {limit / (1 << 30):g} GB of memory, the limit.")
         self.looked = time.monotonic()
 
@@ -273,26 +291,40 @@ def _pid_of(handle: int) -> int:
     return max(pid, 0)
 
 
-def memory_of(pid: int) -> int:
-    """Bytes of memory of a process and all its descendants, pages shared with others counted in part."""
+def memory_of(pid: int, limit: int = 0) -> int:
+    """Bytes of memory of a process and all its descendants; pages shared with others are counted in part.
+
+    The sum is rough and too high, with shared pages in full, as long as even that is within `limit`: the exact one
+    takes milliseconds a process.
+    """
     if pid <= 0 or sys.platform != "linux":
         return 0
-    total, waiting = 0, [pid]
+    tasks = list(_tasks_of(pid))
+    rough = sum(next(filter(None, map(_resident, each)), 0) for each in tasks)
+    return rough if rough <= limit else sum(next(filter(None, map(_share_of, each)), 0) for each in tasks)
+
+
+def _tasks_of(pid: int) -> Iterator[list[Path]]:
+    """The threads of a process, then of each of its descendants."""
+    waiting = [pid]
     while waiting:
-        each = waiting.pop()
-        try:
-            tasks = list(Path(f"/proc/{each}/task").iterdir())
-        except OSError:
-            continue
-        total += next(filter(None, map(_share_of, tasks)), 0)
-        for task in tasks:
-            with suppress(OSError):
-                waiting += map(int, (task / "children").read_text().split())
-    return total
+        with suppress(OSError):
+            tasks = list(Path(f"/proc/{waiting.pop()}/task").iterdir())
+            yield tasks
+            for task in tasks:
+                with suppress(OSError):
+                    waiting += map(int, (task / "children").read_text().split())
+
+
+def _resident(task: Path) -> int:
+    """Bytes in memory of the process that has this thread, shared ones in full; 0 when the thread has ended."""
+    with suppress(OSError):
+        return int((task / "statm").read_text().split()[1]) * PAGE
+    return 0
 
 
 def _share_of(task: Path) -> int:
-    """Bytes of memory of the process that has this thread; 0 when the thread has ended, though others may live on."""
+    """The same, shared ones in part; a thread that has ended says 0, though others of its process may live on."""
     try:
         lines = (task / "smaps_rollup").read_text().splitlines()
     except OSError:

@@ -67,7 +67,7 @@ class Heard:
     def _note(self, calls: Any) -> None:
         if not isinstance(calls, list) or not all(isinstance(call, list) and len(call) == 3 for call in calls):
             raise WireError("a list of calls that is none")
-        self.calls = [[str(operator), str(file), int(line)] for operator, file, line in calls[:8]]
+        self.calls = [[str(operator)[:100], str(file)[:200], int(line)] for operator, file, line in calls[:8]]
 
 
 def _fault(data: Any) -> Fault | None:
@@ -177,10 +177,15 @@ def _status(results: list[CheckResult], fault: Fault | None, gone: Gone | None) 
     if gone:
         return gone.reason  # type: ignore[return-value]
     if fault:
-        if fault.kind == "NotImplementedError":
+        if _says_not_implemented(fault):
             return "not_started"
         return "out_of_memory" if fault.kind == "MemoryError" else "failed" if fault.unfit else "error"
     return "failed" if any(result.passed is False for result in results) else "passed"
+
+
+def _says_not_implemented(fault: Fault) -> bool:
+    """Whether the learner's own line raises it; PyTorch raises it, too."""
+    return fault.kind == "NotImplementedError" and bool(fault.frames) and fault.kind in fault.frames[-1][3]
 
 
 def _points(results: list[CheckResult], status: Status, out_of: float) -> float:
@@ -219,7 +224,7 @@ def _explain(
         detail = raised + _traceback(fault)
         return {"message": message, "mistake": mistake, "detail": detail, "file": file, "line": line}
     if wrong is None:
-        message = mistake or _changed_in_place(outcome) or _first_message(outcome)
+        message = mistake or _changed_in_place(outcome) or _first_message(outcome, flaws)
         return {"message": message, "mistake": mistake}
     check, flaw = wrong
     seen = [] if mistake else _symptoms(outcome, check, flaw)
@@ -238,9 +243,11 @@ def _changed_in_place(outcome: Outcome) -> str:
     return CHANGED if any(seen.changed for seen in outcome.quick.seen) else ""
 
 
-def _first_message(outcome: Outcome) -> str:
+def _first_message(outcome: Outcome, flaws: dict[Check, Flaw]) -> str:
+    """Of what is checked unasked; or that a run ended without the value that a check is about."""
     assert outcome.known
-    return next((each.message for each in unasked(outcome.known, outcome.quick.seen) if each.passed is False), "")
+    failed = [each.message for each in unasked(outcome.known, outcome.quick.seen) if each.passed is False]
+    return [*failed, *(_sentence(flaw.difference) for flaw in flaws.values())][0]
 
 
 def _sentence(difference: Difference) -> str:

@@ -75,10 +75,10 @@ def _refuser(operator: str, calls: list[list[Any]], files: set[str]) -> Callable
 
 
 def _replace_kernels(kernels: Any, operator: str, refuse: Callable[..., Any], device: str) -> None:
-    for overload in _overloads(operator):
-        for key in DEVICES[torch.device(device).type]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for overload in _overloads(operator):
+            for key in DEVICES[torch.device(device).type]:
                 kernels.impl(overload.name(), key, refuse, False)
 
 

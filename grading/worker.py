@@ -16,11 +16,12 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-from headwork.checkers.probing import Case, gradient
+from headwork.checkers.probing import Answer, Case, gradient
 from headwork.grading.confine import (
     CHANNEL,
     NEW_PID,
@@ -139,6 +140,16 @@ def _as_dict(fault: Fault | None) -> dict[str, Any] | None:
     return None if fault is None else vars(fault)
 
 
+def warm_up() -> None:
+    """Does a little of what jobs do: before forks for what is imported then, in a fork for the pages it will write."""
+    for _ in put(_square, {}, Case("", x=torch.ones(2)), "cpu", set(), look=True):
+        pass
+
+
+def _square(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    yield "", encode(gradient(torch.nn.functional.softplus, case.x, x=case.x))
+
+
 def start_child(connection: socket.socket, limits: Limits, isolated: bool) -> None:
     """The forked child's life: confine itself, then serve, then vanish without cleaning up."""
     status = 1
@@ -158,6 +169,7 @@ def start_child(connection: socket.socket, limits: Limits, isolated: bool) -> No
             channel.send({"kind": "unconfined", "reason": str(error)})
             return
         channel.send({"kind": "ready"})
+        warm_up()
         serve_jobs(channel, limits)
         status = 0
     finally:
@@ -196,9 +208,7 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
         socket.send_fds(control, [b"P"], [handle])
         os.close(handle)
         if not warmed:
-            torch.optim.AdamW(
-                [torch.ones(1)]
-            )  # imports much; after the first fork, so that the first learner waits less
+            torch.optim.AdamW([torch.ones(1)])  # imports much: after the first fork, to keep nobody waiting
             warmed = True
 
 
@@ -208,7 +218,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in order["preload"]:
         importlib.import_module(name)
-    gradient(torch.square, torch.ones(1), x=torch.ones(1))  # the first backward pass imports much: once, before forks
+    warm_up()  # the first backward pass imports much: once, before forks
     connection = socket.socket(fileno=order["channel"])
     if order["forks"]:
         serve_forks(connection, limits, order["isolated"])

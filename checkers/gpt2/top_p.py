@@ -16,12 +16,12 @@ ask = Exercise("top_p")
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, rows, vocab, p, spread, repeats in [
-        ("p 0.7", 4, 9, 0.7, 1.5, 1500),
-        ("p 0.9, other rows", 3, 12, 0.9, 2, 1500),
+        ("p 0.7", 4, 9, 0.7, 1.5, 1000),
+        ("p 0.9, other rows", 3, 12, 0.9, 2, 1000),
         ("a p below the likeliest token", 5, 7, 0.05, 1, 200),
         ("p 1: every token", 2, 6, 1.0, 1, 1000),
         ("far apart logits", 3, 8, 0.95, 60, 200),
-        ("one row", 1, 10, 0.8, 1, 1500),
+        ("one row", 1, 10, 0.8, 1, 1000),
     ]:
         yield Case(name, rows=_rows(rng, rows, vocab, p, spread), p=p, repeats=repeats, seed=rng.seed())
 
