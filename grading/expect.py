@@ -18,6 +18,7 @@ from headwork.grading.extract import Unusable, extract
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation, exact, gather, runs_of
 from headwork.grading.program import Program
+from headwork.grading.resources import load_model
 from headwork.grading.runner import Ended, Probe, Yielded, fault_of, load_program, put
 from headwork.grading.submission import read_text
 from headwork.grading.wire import decode, encode
@@ -110,4 +111,6 @@ def _crossed(event: Yielded | Ended) -> Yielded | Ended:
 
 
 def _copies(case: Case, device: str) -> dict[str, object]:
-    return tree_map(lambda leaf: leaf.detach().clone().to(device) if isinstance(leaf, Tensor) else leaf, case.inputs)
+    """The case's inputs as they would arrive in a worker: fresh tensors, models read from their files."""
+    tree, bodies = encode(case.inputs)
+    return decode(tree, b"".join(bodies), device, load_model)

@@ -18,6 +18,7 @@ from headwork.grading.sampling import draws_alike, draws_differ
 FLOAT32 = 1.2e-7  # its epsilon
 LOWERED = "Your code computes in float32 where it was given float64, so it was judged in float32."
 CHANGED = "An input was changed in place; whoever passed it in still needs it as it was."
+UNASKED = 0.5  # the weight of what is checked of every exercise
 GENEROUS = 4  # a right answer's float32 error is at most this many times the reference's own
 
 
@@ -152,12 +153,12 @@ def unasked(known: Known, seen: list[Observation]) -> list[CheckResult]:
     results = []
     changed = next((run.case.name for run, mine in zip(known.runs, seen, strict=True) if mine.changed), None)
     message = CHANGED if changed else ""
-    results.append(CheckResult("leaves its inputs as they were", changed is None, 1, message, changed or ""))
+    results.append(CheckResult("leaves its inputs as they were", changed is None, UNASKED, message, changed or ""))
     twin = next((index for index, run in enumerate(known.runs) if run.lowered), None)
     if twin is not None and seen[twin].values:
         flaw = _dtype_flaw(known.lowered[twin], seen[twin])
         case = known.runs[twin].case.name + ", float32"
-        results.append(CheckResult("keeps the dtype it is given", not flaw, 1, flaw, case if flaw else ""))
+        results.append(CheckResult("keeps the dtype it is given", not flaw, UNASKED, flaw, case if flaw else ""))
     return results
 
 

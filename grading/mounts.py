@@ -14,13 +14,17 @@ from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 
+from headwork.grading import resources
+
 HOME = "/headwork"  # where our own modules are, inside
 SITE = "/packages"  # where the allowed packages are, inside
+MODELS = "/models"  # where models are, inside
 OURS = [
     "checkers/probing.py",
     "grading/confine.py",
     "grading/frames.py",
     "grading/program.py",
+    "grading/resources.py",
     "grading/runner.py",
     "grading/syscalls.py",
     "grading/watch.py",
@@ -78,11 +82,12 @@ def confined(chapter: str, packages: tuple[str, ...]) -> list[str]:
         "HOME": "/tmp",
         "PATH": "/nowhere",
         "LANG": "C.UTF-8",
+        resources.VARIABLE: MODELS,
         **SINGLE_THREAD,
     }
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
-    arguments += _system() + _binds(_packages(packages) | _own(chapter, packages))
+    arguments += _system() + _binds(_packages(packages) | _own(chapter, packages) | _models())
     return [*arguments, *DEVICES, "--chdir", "/tmp", "--remount-ro", "/"]
 
 
@@ -126,7 +131,7 @@ def _site_packages(folder: Path) -> list[Path]:
 def _packages(packages: tuple[str, ...]) -> dict[str, str]:
     """Every top-level file and folder of the allowed packages and of what they require."""
     places = {}
-    wanted = {"torch", "numpy", *(name.split(".")[0] for name in packages)} - {"headwork"}
+    wanted = {"torch", "numpy", "safetensors", *(name.split(".")[0] for name in packages)} - {"headwork"}
     for distribution in _closure(frozenset(wanted)):
         for file in distribution.files or []:
             top = file.parts[0]
@@ -155,6 +160,11 @@ def _closure(names: frozenset[str]) -> list[metadata.Distribution]:
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
     return list(found.values())
+
+
+def _models() -> dict[str, str]:
+    """Every model that is here: configuration and safetensors, for probes that take one by name."""
+    return {f"{MODELS}/{name}": str(folder.resolve()) for name, folder in resources.folders().items()}
 
 
 def _own(chapter: str, packages: tuple[str, ...]) -> dict[str, str]:

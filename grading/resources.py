@@ -35,8 +35,9 @@ def load_model(name: str) -> dict[str, Any]:
     found = folders()
     if name not in found:
         raise UnknownModel(f"there is no model {name!r} here: there are {', '.join(found) or 'none'}")
-    config = found[name] / "config.json"
+    weights, config = found[name] / "model.safetensors", found[name] / "config.json"
+    weights.open("rb").close()  # says "permission denied" where safetensors says "no such file"
     return {
         "config": json.loads(config.read_text(encoding="utf-8")) if config.exists() else {},
-        "state": load_file(found[name] / "model.safetensors"),
+        "state": load_file(weights),
     }

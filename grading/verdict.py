@@ -12,7 +12,7 @@ from headwork.grading.plan import Observation
 from headwork.grading.program import Program
 from headwork.grading.report import CheckResult, Status, Verdict
 from headwork.grading.runner import Fault
-from headwork.grading.sandbox import Gone
+from headwork.grading.sandbox import Gone, WorkerFault
 from headwork.grading.symptoms import symptoms
 from headwork.grading.unusable import ForbiddenImport, MissingName, SyntaxProblem, Unusable
 from headwork.grading.wire import WireError, decode
@@ -29,6 +29,7 @@ class Heard:
     calls: list[list[Any]] = field(default_factory=list)  # of forbidden operators: [operator, file, line]
     printed: str = ""
     gone: Gone | None = None
+    loaded: bool = False
     current: int = 0
 
     @property
@@ -38,12 +39,18 @@ class Heard:
         return clean and all(seen.ended and not seen.fault for seen in self.seen)
 
     def take(self, header: dict[str, Any], body: bytes) -> bool:
-        """Takes one message; True when it was the last. Raises WireError, KeyError or TypeError for what is none."""
+        """Takes one message; True when it was the last.
+
+        Raises WorkerFault when the worker says that it cannot begin; WireError, KeyError or TypeError for no message.
+        """
         match header["kind"]:
             case "printed":
                 room = MAX_PRINTED - len(self.printed)
                 self.printed += str(header["text"])[: max(room, 0)]
+            case "unready" if self.current == 0 and not self.loaded:
+                raise WorkerFault(f"the worker could not take the inputs: {str(header['reason'])[:500]}")
             case "loaded":
+                self.loaded = True
                 self.fault = _fault(header["fault"])
                 self._note(header["calls"])
                 return self.fault is not None or not self.seen

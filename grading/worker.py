@@ -34,6 +34,7 @@ from headwork.grading.confine import (
     step_down,
 )
 from headwork.grading.program import Piece, Program
+from headwork.grading.resources import load_model
 from headwork.grading.runner import Ended, Fault, fault_of, load_program, put
 from headwork.grading.watch import forbid
 from headwork.grading.wire import decode, encode, pack, unpack
@@ -104,6 +105,11 @@ def run_job(job: dict[str, Any], body: bytes, channel: Channel, printed: Printed
     program = Program(tuple(Piece(**piece) for piece in job["pieces"]), tuple(job["names"]), tuple(job["future"]))
     files = {piece.file for piece in program.pieces}
     device = job["device"]
+    try:
+        cases = decode(job["cases"], body, device, model=load_model)
+    except Exception as error:  # a model that cannot be read, a device that is not there: no fault of the learner's
+        channel.send({"kind": "unready", "reason": f"{type(error).__name__}: {error}"[:500]})
+        return
     with forbid(job["forbid"], files, device) as calls:
         fault = None
         try:
@@ -116,7 +122,7 @@ def run_job(job: dict[str, Any], body: bytes, channel: Channel, printed: Printed
         channel.send({"kind": "loaded", "fault": _as_dict(fault), "calls": calls[:8]})
         if fault:
             return
-        for index, (name, inputs) in enumerate(decode(job["cases"], body, device, model=_load_model)):
+        for index, (name, inputs) in enumerate(cases):
             for event in put(probe, namespace, Case(name, **inputs), device, files, look=index == 0):
                 if isinstance(event, Ended):
                     printed.flush()
@@ -129,11 +135,6 @@ def run_job(job: dict[str, Any], body: bytes, channel: Channel, printed: Printed
                     )
             if calls:
                 return
-
-
-def _load_model(name: str) -> Any:
-    """A model that the grader resolved and mounted; only chapters that may use `headwork.models` get any."""
-    return importlib.import_module("headwork.models").load(name)
 
 
 def _as_dict(fault: Fault | None) -> dict[str, Any] | None:
