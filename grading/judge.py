@@ -211,7 +211,7 @@ def _telling(checks: tuple[Check, ...], known: Known, index: int, mine: Observat
 def _alike_in_run(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:
     stopped = mine.fault is not None and other.fault is None  # the same up to here, then an exception of one's own
     names = other.values.keys() & mine.values.keys() if stopped else other.values.keys()
-    if mine.values.keys() != names or mine.changed != other.changed:
+    if mine.values.keys() != names or mine.changed != other.changed or (stopped and not names):
         return False
     if not stopped and (mine.fault and mine.fault.kind) != (other.fault and other.fault.kind):
         return False
