@@ -19,9 +19,9 @@ from headwork.authoring.verified import Tally, Verified, show
 from headwork.chapters.fields import ChapterError
 from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
+from headwork.grading.agree import agree
 from headwork.grading.dispatch import Grader, stub_of
 from headwork.grading.expect import chapter_of, known, observe_mistake, solution_source
-from headwork.grading.judge import agree
 from headwork.grading.plan import Observation
 from headwork.grading.report import Verdict
 from headwork.grading.submission import read_text

@@ -1,6 +1,7 @@
 """`headwork grade`: many submissions, each with its report."""
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ def run(
     out: Path | None,
     workers: int | None,
     device: str,
-    seed: int,
+    seed: int | None,
     required: bool,
     only: Sequence[str],
     json: bool,
@@ -41,6 +42,9 @@ def run(
     if all(isinstance(each, Unreadable) for _, each in handed_in) and all(path.is_dir() for path in paths):
         raise Stop(str(handed_in[0][1]))
     check_room(format, out, len(handed_in))
+    if seed is None:
+        seed = secrets.randbelow(1 << 31)
+        note(f"inputs drawn with seed {seed}: `--seed {seed}` draws them again")
     reports = list(graded(handed_in, ids, workers_for(workers, len(handed_in)), device, seed, required))
     write(reports, format, out, json)
     return FAULT if any(each.faulty for each in reports) else PASSED

@@ -167,7 +167,9 @@ def grade(
     workers: Annotated[int | None, typer.Option(help="How many at a time; by default as many as cores.")] = None,
     executor: Annotated[str, typer.Option(help="Where the work is done: local.")] = "local",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Which inputs are drawn; by default ones nobody could prepare for.", metavar="S")
+    ] = None,
     require_sandbox: Annotated[bool, typer.Option("--require-sandbox", help="Refuse to run without one.")] = False,
     ids: Annotated[list[str] | None, typer.Option(help="Only these exercises or chapters.", metavar="ID")] = None,
     json: Json = False,

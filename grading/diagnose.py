@@ -6,8 +6,9 @@ from functools import partial
 from itertools import combinations
 
 from headwork.checkers.exercise import Edit, Exercise, Mistake
+from headwork.grading.agree import agree
 from headwork.grading.expect import observe_mistake, reference_source
-from headwork.grading.judge import Known, agree
+from headwork.grading.judge import Known
 from headwork.grading.plan import Observation
 
 

@@ -1,6 +1,5 @@
 """From what was observed to the results of the checks: the learner's runs beside the reference's."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
@@ -13,7 +12,7 @@ from headwork.checkers.checks import Check, DrawnFrom, Equal, Same, Satisfies, S
 from headwork.grading.compare import Comparison, Difference
 from headwork.grading.plan import Observation, Run
 from headwork.grading.report import CheckResult
-from headwork.grading.sampling import draws_alike, draws_differ
+from headwork.grading.sampling import draws_differ
 
 FLOAT32 = 1.2e-7  # its epsilon
 LOWERED = "Your code computes in float32 where it was given float64, so it was judged in float32."
@@ -47,7 +46,7 @@ def judge(check: Check, known: Known, seen: list[Observation], notes: list[str])
         if check.name not in known.exact[index].values or not _concerns(check, run):
             continue
         asked += 1
-        if check.name not in seen[index].values:
+        if not any(name in seen[index].values for name in names_of(check)):
             difference: Difference | None = Difference("type", _why_not_reached(seen[index]), unreached=True)
         elif check.name in seen[index].strayed:
             difference = Difference(
@@ -59,6 +58,11 @@ def judge(check: Check, known: Known, seen: list[Observation], notes: list[str])
             result = CheckResult(check.title, False, check.weight, difference.message, run.case.name)
             return result, Flaw(index, difference)
     return CheckResult(check.title, True if asked else None, check.weight), None
+
+
+def names_of(check: Check) -> tuple[str, ...]:
+    """The values that a check is about; of an Equal with ways, any one is enough."""
+    return (check.name, *check.ways) if isinstance(check, Equal) else (check.name,)
 
 
 def _concerns(check: Check, run: Run) -> bool:
@@ -81,9 +85,9 @@ def _flaw(check: Check, index: int, known: Known, seen: Observation, notes: list
 @_flaw.register
 def _(check: Equal, index: int, known: Known, seen: Observation, notes: list[str]) -> Difference | None:
     first = None
-    for name in (check.name, *check.ways):
+    for name in (name for name in names_of(check) if name in seen.values):
         comparison = Comparison(slack_of(known, index, name) if seen.lowered else 0)
-        difference = comparison.difference(seen.values.get(name), known.exact[index].values[name], f"`{name}`")
+        difference = comparison.difference(seen.values[name], known.exact[index].values[name], f"`{name}`")
         if difference is None:
             if comparison.lowered:
                 notes.append(LOWERED)
@@ -178,59 +182,3 @@ def _dtype_flaw(reference: Observation, seen: Observation) -> str:
                 kinds = [str(each.dtype).removeprefix("torch.") for each in (want, got)]
                 return f"Given {kinds[0]} inputs, `{name}` comes out as {kinds[1]}."
     return ""
-
-
-def agree(
-    checks: tuple[Check, ...], known: Known, mine: list[Observation], other: Callable[[int], Observation]
-) -> bool:
-    """Whether two implementations did the same in every run: how a mistake is recognised.
-
-    `other(run)` is asked for one run at a time, since most mistakes part ways in the first.
-    """
-    telling = False
-    for index, run in enumerate(known.runs):
-        if run.lowered:
-            continue
-        theirs = other(index)
-        if not _alike_in_run(checks, known, index, mine[index], theirs):
-            return False
-        telling = telling or _telling(checks, known, index, mine[index], theirs)
-    return telling
-
-
-def _telling(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:
-    """Whether what the two have in common in a run is wrong, and so says something."""
-    if mine.changed or (mine.fault and other.fault and mine.fault.message == other.fault.message):
-        return True
-    expected = known.exact[index]
-    right = Observation({name: expected.values.get(name) for name in mine.values}, ended=True)
-    alike = Observation(mine.values, lowered=mine.lowered, ended=True)
-    return bool(mine.values) and not _alike_in_run(checks, known, index, alike, right)
-
-
-def _alike_in_run(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:
-    stopped = mine.fault is not None and other.fault is None  # the same up to here, then an exception of one's own
-    names = other.values.keys() & mine.values.keys() if stopped else other.values.keys()
-    if mine.values.keys() != names or mine.changed != other.changed or (stopped and not names):
-        return False
-    if not stopped and (mine.fault and mine.fault.kind) != (other.fault and other.fault.kind):
-        return False
-    rules = {check.name: check for check in checks if isinstance(check, (DrawnFrom, Same))}
-    for name, value in mine.values.items():
-        match rules.get(name):
-            case DrawnFrom() as check:
-                law = check.law(known.runs[index].case)
-                alike = all(isinstance(each, Tensor) for each in (value, other.values[name]))
-                if not alike or not draws_alike(value, other.values[name], law):
-                    return False
-            case Same() as check if check.as_ in mine.values:
-                if _holds(mine, check) != _holds(other, check):
-                    return False
-            case _:
-                if Comparison(1e-4 if mine.lowered else 0).difference(value, other.values[name], name):
-                    return False
-    return True
-
-
-def _holds(seen: Observation, check: Same) -> bool:
-    return Comparison(0).difference(seen.values[check.name], seen.values.get(check.as_), check.name) is None

@@ -114,11 +114,14 @@ def _system() -> list[str]:
     bound += sorted(path for path in own if path and os.path.isdir(path) and not path.startswith("/usr/lib"))
     interpreter = str(Path(sys.executable).resolve())
     arguments = _binds({path: path for path in [*bound, interpreter]})
-    hidden = {str(path) for folder in bound for path in _site_packages(Path(folder))}
-    hidden |= (
-        {str(files("headwork"))} if any(Path(str(files("headwork"))).is_relative_to(path) for path in bound) else set()
-    )
-    return [*arguments, *(word for path in sorted(hidden) for word in ("--tmpfs", path, "--remount-ro", path))]
+    hidden = {path for folder in bound for path in _site_packages(Path(folder))}
+    ours = Path(str(files("headwork")))
+    if any(ours.is_relative_to(path) for path in bound) and not any(ours.is_relative_to(path) for path in hidden):
+        hidden.add(ours)
+    return [
+        *arguments,
+        *(word for path in sorted(map(str, hidden)) for word in ("--tmpfs", path, "--remount-ro", path)),
+    ]
 
 
 def _site_packages(folder: Path) -> list[Path]:

@@ -140,6 +140,36 @@ def test_a_wrong_pattern_is_not_counted_twice_against_attention(edited, grader):
     assert [each.status for each in report.verdicts] == ["failed", "passed"]
 
 
+PATTERNS = {
+    "not written yet": "raise NotImplementedError",
+    "wrong": "return (q @ k).softmax(-1)",
+    "with an argument more": "assert scale; return pattern_of(q, k, scale)",
+}
+
+
+@pytest.mark.parametrize("body", PATTERNS.values(), ids=PATTERNS)
+def test_an_attention_is_judged_by_itself_whatever_its_pattern(verdict, body):
+    source = attention_with(body)
+    assert verdict("gpt2.attention", source).passed
+
+
+@pytest.mark.parametrize("body", [PATTERNS["not written yet"], PATTERNS["wrong"]])
+def test_a_mistake_in_attention_is_named_whatever_its_pattern(verdict, body):
+    source = attention_with(body).replace("z, self.W_O) + self.b_O", "z, self.W_O) + self.b_O * self.W_O.shape[0]")
+    assert "b_O is added once a head" in verdict("gpt2.attention", source).mistake
+
+
+def attention_with(body: str) -> str:
+    """The reference's Attention on a pattern function of another body, given one argument more if it asks for it."""
+    source = reference_source(exercise("gpt2.attention"))
+    call = "(q, k, self.W_Q.shape[-1] ** 0.5)  #" if "scale" in body else "(q, k)  #"
+    kept = source[source.index("class Attention") :].replace("(q, k)  #", call)
+    right = source[source.index("def attention_pattern") : source.index("class Attention")]
+    helper = right.replace("attention_pattern(q: Tensor, k: Tensor)", "pattern_of(q, k, scale)")
+    head = "import torch\nfrom torch import Tensor, nn\n"
+    return f"{head}{helper}\ndef attention_pattern(q, k, scale=None):\n    {body}\n\n{kept}"
+
+
 @pytest.mark.parametrize("eighths", [3, 5])
 def test_top_p_by_any_algorithm_passes(verdict, eighths):
     """Gumbel noise over the nucleus instead of multinomial."""

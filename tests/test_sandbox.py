@@ -101,7 +101,7 @@ def test_the_environment_tells_nothing_of_ours(monkeypatch):
     monkeypatch.setenv("HEADWORK_SECRET", "token")
     with Grader(slow=False) as grader:
         verdict = verdict_on(grader, submission("print(sorted(os.environ))"))
-    assert verdict.passed and "HEADWORK" not in verdict.printed and "USER" not in verdict.printed
+    assert verdict.passed and "HEADWORK_SECRET" not in verdict.printed and "USER" not in verdict.printed
 
 
 @needs_isolation
