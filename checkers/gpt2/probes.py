@@ -42,8 +42,8 @@ def attention(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 
 def _decoy_pattern(q: Tensor, k: Tensor) -> Tensor:
-    """A pattern that no exercise asks for: it depends on every query and key, and is not causal."""
-    return torch.einsum("bqhd,bkhd->bhqk", q, k).tanh() + 0.5
+    """A pattern that no exercise asks for: not causal, and not the same when queries and keys change places."""
+    return torch.einsum("bqhd,bkhd->bhqk", q, k.roll(1, -1)).tanh() + 0.5
 
 
 def top_p(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
