@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from headwork.checkers.checks import Check, DrawnFrom, Equal, Same
+from headwork.checkers.checks import Check, DrawnFrom, Equal, Same, Satisfies
 from headwork.grading.compare import Comparison
 from headwork.grading.judge import Known, names_of
 from headwork.grading.plan import Observation
@@ -66,14 +66,20 @@ def _groups(checks: tuple[Check, ...], other: Observation) -> Iterator[tuple[str
     """The names of what was yielded: those that stand for each other together, every other one by itself."""
     together = [names_of(check) for check in checks if isinstance(check, Equal) and check.ways]
     yield from (group for group in together if any(name in other.values for name in group))
-    yield from ((name,) for name in other.values if not any(name in group for group in together))
+    aside = {check.as_ for check in checks if isinstance(check, Same)}  # compared by the Same check alone
+    known = {name for group in together for name in group} | aside
+    yield from ((name,) for name in other.values if name not in known)
 
 
 def _alike_in(
     name: str, checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation
 ) -> bool:
     value, theirs = mine.values[name], other.values[name]
-    check = next((each for each in checks if each.name == name and isinstance(each, (DrawnFrom, Same))), None)
+    rules = (DrawnFrom, Same, Satisfies)
+    check = next((each for each in checks if each.name == name and isinstance(each, rules)), None)
+    if isinstance(check, Satisfies):
+        case = known.runs[index].case
+        return bool(check.flaw(value, case)) == bool(check.flaw(theirs, case))
     if isinstance(check, DrawnFrom):
         law = check.law(known.runs[index].case)
         return isinstance(value, Tensor) and isinstance(theirs, Tensor) and draws_alike(value, theirs, law)

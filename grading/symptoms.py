@@ -146,12 +146,25 @@ def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[s
         yield "It is right for a batch of one and wrong for larger batches."
     if all(_batch(case) > 1 for case in right) and all(_batch(case) == 1 for case in wrong):
         yield "It is right for larger batches and wrong for a batch of one."
+    for name, axis in _lonely_axes(right, wrong):
+        yield f"It is right only where axis {axis} of {name} has length 1: numbers along that axis are mixed."
+        return
     for option in right[0].inputs:
         values = [case.inputs.get(option) for case in (*right, *wrong)]
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good, bad = set(values[: len(right)]), set(values[len(right) :])
             if len(good) == 1 and not good & bad and not good & _sizes(right[0]):
                 yield f"It is right only where {option} is {good.pop()}: is that value written into your code?"
+
+
+def _lonely_axes(right: list[Case], wrong: list[Case]) -> Iterator[tuple[str, int]]:
+    """Axes of inputs, past the batch, that have length 1 in every right case and in no wrong one."""
+    for name, value in right[0].inputs.items():
+        for axis in range(1, value.dim() if isinstance(value, Tensor) else 0):
+            if all(case.inputs[name].shape[axis] == 1 for case in right) and all(
+                case.inputs[name].shape[axis] > 1 for case in wrong
+            ):
+                yield name, axis
 
 
 def _sizes(case: Case) -> set[int]:

@@ -40,6 +40,24 @@ ask.checks(
 )
 
 ask.mistakes(
+    edit(
+        "residual.var(-1, correction=0, keepdim=True)",
+        "residual.square().mean(-1, keepdim=True)",
+        "This is the mean square of the raw numbers: a variance is that of their distances from the mean.",
+    ),
+    edit(
+        "mean = residual.mean(-1, keepdim=True)  # (batch, position, 1)\n"
+        "        variance = residual.var(-1, correction=0, keepdim=True)",
+        "mean = residual.mean()\n        variance = residual.var(correction=0)",
+        "Mean and variance run over the whole tensor: every position is normalised alone, over the last axis.",
+    ),
+    edit(
+        "mean = residual.mean(-1, keepdim=True)  # (batch, position, 1)\n"
+        "        variance = residual.var(-1, correction=0, keepdim=True)",
+        "mean = residual.mean((1, 2), keepdim=True)\n"
+        "        variance = residual.var((1, 2), correction=0, keepdim=True)",
+        "Mean and variance run over positions, too: every position is normalised alone, over the last axis.",
+    ),
     edit("correction=0", "correction=1", "This variance divides by n - 1; GPT-2 divides by n."),
     edit(
         "(variance + self.eps).sqrt()",

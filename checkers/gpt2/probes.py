@@ -47,9 +47,14 @@ def _decoy_pattern(q: Tensor, k: Tensor) -> Tensor:
 
 
 def top_p(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
-    for name, repeats in [("tokens", case.repeats), ("once", 20), ("again", 20)]:
+    def draw(repeats: int, seed: int) -> Tensor:
         rows = case.rows.repeat_interleave(repeats, 0)  # (row * repeats, vocab)
-        yield name, answer.top_p(rows, case.p, generator=generator(case.seed, rows.device))
+        return answer.top_p(rows, case.p, generator=generator(seed, rows.device))
+
+    yield "tokens", draw(case.repeats, case.seed)
+    for name in ("once", "again"):
+        yield name, draw(20, case.seed)
+    yield "two seeds", [draw(100, case.seed + step) for step in (1, 2)]
 
 
 class _Bigrams(nn.Module):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from headwork.checkers.checks import drawn_from, same
+from headwork.checkers.checks import drawn_from, same, satisfies
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -47,11 +47,21 @@ def law(case: Case) -> Tensor:
     return torch.as_tensor(table / table.sum(-1, keepdim=True))
 
 
+def _one_for_all_seeds(value: object, case: Case) -> str:
+    """Where several tokens can come, 100 draws a row from two seeds are alike with a chance below 1e-9."""
+    several = bool((law(case).max(-1).values < 0.8).any())
+    match value:
+        case [Tensor() as one, Tensor() as other] if several and torch.equal(one, other):
+            return "two generators with different seeds gave the very same tokens"
+    return ""
+
+
 ask.checks(
     drawn_from(
         "tokens", law=law, title="draws from the nucleus, by the tokens' own shares, and nowhere else", weight=2
     ),
     same("again", as_="once", title="the same generator gives the same tokens"),
+    satisfies("two seeds", _one_for_all_seeds, title="another generator gives other tokens"),
 )
 
 ask.mistakes(
@@ -76,6 +86,11 @@ ask.mistakes(
         "The sort runs upwards: the nucleus is then made of the least likely tokens.",
     ),
     edit("before >= p", "before >= 0.9", "0.9 is written into the code: use the p that is passed."),
+    edit(
+        ", generator=generator)",
+        ", generator=torch.Generator().manual_seed(0))",
+        "A seed is fixed inside, so every call draws alike: use the generator that is passed.",
+    ),
     edit(
         "torch.multinomial(nucleus, 1, generator=generator)",
         "nucleus.argmax(-1, keepdim=True)",

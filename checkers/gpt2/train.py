@@ -86,6 +86,24 @@ ask.checks(
 )
 
 ask.mistakes(
+    edit(
+        "        optimiser.zero_grad()\n        loss.backward()\n"
+        "        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n        optimiser.step()\n",
+        "        loss.backward()\n        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
+        "        optimiser.step()\n        optimiser.zero_grad()\n",
+        "Gradients that lay in the model before the first batch are used: clear them before backward, not after.",
+    ),
+    edit(
+        "model(tokens)[:, :-1]",
+        "model(tokens)[:, 1:]",
+        "The logits are shifted the wrong way: position t predicts token t + 1, so the last position is dropped.",
+    ),
+    edit("lr=learning_rate", "lr=1e-3", "A learning rate is written into the code: use learning_rate."),
+    edit(
+        "losses.append(loss.item())",
+        "losses.append(F.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()).item())",
+        "The loss is measured again after the step: return the one from before it.",
+    ),
     edit("        optimiser.zero_grad()\n", "", "Old gradients are never cleared: each backward pass adds to them."),
     edit(
         "tokens[:, 1:].flatten()",

@@ -53,17 +53,22 @@ class _Stop(Exception):
 
 
 def run_with_hooks(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
-    model = load(_Model(*case.weights["W_E"].shape), case.weights)
-    run = answer.run_with_hooks
-    yield "read", _read(run, model, case)
-    yield "replaced", _replaced(run, model, case)
-    yield "order", _order(run, model, case)
-    yield "left behind", _left_behind(run, model, case)
-    yield "after an exception", _after_exception(run, model, case)
-    yield "unknown name", _unknown_name(run, model, case)
-    yield "others' hooks", _others(run, model, case)
-    yield "nested", _nested(run, model, case)
-    yield "gradient", _gradient(run, model, case)
+    """Each question is put to a model of its own, so that what one leaves behind does not spoil the next."""
+    questions = {
+        "read": _read,
+        "replaced": _replaced,
+        "order": _order,
+        "left behind": _left_behind,
+        "after an exception": _after_exception,
+        "unknown name": _unknown_name,
+        "others' hooks": _others,
+        "nested": _nested,
+        "gradient": _gradient,
+    }
+    for name, question in questions.items():
+        model = _Model(*case.weights["W_E"].shape)
+        load(model, case.weights)
+        yield name, question(answer.run_with_hooks, model, case)
 
 
 def _read(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
@@ -77,14 +82,15 @@ def _read(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, An
 
 
 def _replaced(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Tensor]:
-    """Replacing one activation, two at once, and one by zeros (a tensor that is easily taken for nothing)."""
+    """Replacing one activation, two at once, one by zeros (easily taken for nothing), and a whole block's output."""
 
     def scale(factor: float) -> Callable[[Tensor, nn.Module], Tensor]:
         return lambda activation, hook_point: activation * factor
 
     two = [("blocks.0.hook_mid", scale(2)), ("blocks.1.hook_out", scale(-0.5))]
     zeros = [("hook_embed", lambda activation, hook_point: torch.zeros_like(activation))]
-    return [run(model, case.tokens, hooks) for hooks in ([two[0]], two, zeros)]
+    block = [("blocks.1", scale(3))]
+    return [run(model, case.tokens, hooks) for hooks in ([two[0]], two, zeros, block)]
 
 
 def _order(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def _left_behind(run: Callable[..., Tensor], model: _Model, case: Case) -> int:
     return len(calls) - before
 
 
-def _after_exception(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Any]:
+def _after_exception(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
     """A hook raises: the exception must come out, and no hook stay."""
     calls: list[int] = []
 
@@ -132,10 +138,10 @@ def _after_exception(run: Callable[..., Tensor], model: _Model, case: Case) -> l
         stayed = False
     except _Stop:
         stayed = True
-    return [raised, stayed, len(calls)]
+    return {"what came out": raised, "the hook that raised stays": stayed, "calls of the first hook": len(calls)}
 
 
-def _unknown_name(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Any]:
+def _unknown_name(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
     """The second name is misspelt: KeyError, before the model runs and before anything is hooked."""
     calls: list[int] = []
     runs = model.runs
@@ -149,7 +155,7 @@ def _unknown_name(run: Callable[..., Tensor], model: _Model, case: Case) -> list
         raised = type(error).__name__
     ran = model.runs - runs
     model(case.tokens)
-    return [raised, ran, len(calls)]
+    return {"what came out": raised, "runs of the model": ran, "hooks left behind": len(calls)}
 
 
 def _others(run: Callable[..., Tensor], model: _Model, case: Case) -> int:

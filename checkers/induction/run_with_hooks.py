@@ -118,6 +118,20 @@ ask.mistakes(
         "The model runs before the names are checked: look all names up first.",
     ),
     edit(
+        "    targets = [(modules[name], hook) for name, hook in hooks]\n    handles = []\n    try:\n",
+        "    targets = ((modules[name], hook) for name, hook in hooks)\n    handles = []\n"
+        "    for module, hook in targets:\n        handles.append("
+        "module.register_forward_hook(lambda module, _, output, hook=hook: hook(output, module)))\n"
+        "    targets = []\n    try:\n",
+        "Names are looked up while hooks are being added, so a misspelt one leaves the earlier hooks on the model: "
+        "look all names up first.",
+    ),
+    edit(
+        "hook=hook: hook(output, module)",
+        "hook=hook: hook(output, module) or output",
+        "`or` asks a tensor whether it is true, which fails or takes zeros for nothing: compare with None.",
+    ),
+    edit(
         "        return model(tokens)\n",
         "        return model(tokens).detach()\n",
         "The output is cut from the graph (no_grad or detach): gradients must flow through hooked runs.",
