@@ -41,10 +41,11 @@ def run(
     slow: bool = False,
     seeds: int = 1,
     console: Console | None = None,
+    display: Callable[[list[Verified]], None] | None = None,
 ) -> int:
     """Verifies exercises, or whole chapters named in `ids`, and shows what was found; 0 when all is good, else 1.
 
-    Raises UnknownExercise and ChapterError before anything is graded.
+    They are shown on `console`, or given to `display`. Raises UnknownExercise and ChapterError before any grading.
     """
     asked = _asked(ids)
     results = []
@@ -56,7 +57,10 @@ def run(
             bar.update(task, description=id)
             step = partial(bar.advance, task)
             results.append(verify(id, grader, mutate=mutate, slow=slow, seeds=seeds, step=step))
-    show(results, console or _wide(Console()))
+    if display:
+        display(results)
+    else:
+        show(results, console or _wide(Console()))
     return 0 if all(result.good for result in results) else 1
 
 

@@ -1,12 +1,13 @@
 """`headwork verify`, `build` and `new`: for who writes chapters."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from headwork.cli.lookup import asked, shown
-from headwork.cli.say import NOT_PASSED, PASSED, UNUSABLE, Stop, in_words, note, working
+from headwork.cli.say import NOT_PASSED, PASSED, UNUSABLE, Stop, as_json, in_words, note, working
 
 
-def verify(words: list[str], *, mutate: bool, slow: bool, seeds: int) -> int:
+def verify(words: list[str], *, mutate: bool, slow: bool, seeds: int, json: bool) -> int:
     found = asked(words)
     if found.files:
         raise Stop(f"verify takes exercises, and {found.files[0]} is a file: `headwork check` takes files")
@@ -15,14 +16,18 @@ def verify(words: list[str], *, mutate: bool, slow: bool, seeds: int) -> int:
     from headwork.authoring.verify import run
     from headwork.checkers.catalogue import ids
 
-    return int(run(found.ids or ids(), mutate=mutate, slow=slow, seeds=seeds))
+    display = (lambda results: as_json([asdict(each) for each in results])) if json else None
+    return int(run(found.ids or ids(), mutate=mutate, slow=slow, seeds=seeds, display=display))
 
 
-def build(*, check: bool) -> int:
+def build(*, check: bool, json: bool) -> int:
     from headwork.authoring.build import build as make
 
     with working("Building…"):
         paths = make(check=check)
+    if json:
+        as_json({"stale" if check else "written": [shown(path) for path in paths]})
+        return NOT_PASSED if check and paths else PASSED
     if not paths:
         in_words("Every made file is as its chapter says.")
         return PASSED
@@ -35,13 +40,16 @@ def build(*, check: bool) -> int:
     return PASSED
 
 
-def new(id: str) -> int:
+def new(id: str, *, json: bool) -> int:
     from headwork.authoring.new import create
 
     try:
         made: list[Path] = create(id)
     except (ValueError, FileExistsError) as error:
         raise Stop(str(error), UNUSABLE) from None
+    if json:
+        as_json({"exercise": id, "files": [shown(path) for path in made]})
+        return PASSED
     for path in made:
         print(shown(path))
     note(f"Fill them in, then: headwork verify {id}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from headwork.cli.check import show
 from headwork.cli.grader import grader
 from headwork.cli.lookup import one_exercise, workspace
-from headwork.cli.say import FAULT, NOT_PASSED, PASSED, Stop, code, in_words, note, working
+from headwork.cli.say import FAULT, NOT_PASSED, PASSED, Stop, as_json, code, in_words, note, working
 from headwork.cli.targets import in_workspace, must_exist
 from headwork.grading.report import Report
 from headwork.grading.submission import Unreadable
@@ -15,7 +15,7 @@ from headwork.grading.submission import Unreadable
 UNRUN = ("not_started", "missing", "blocked", "grader_fault")  # there is no failing case to show
 
 
-def run(word: str, *, pdb: bool, seed: int) -> int:
+def run(word: str, *, pdb: bool, seed: int, json: bool) -> int:
     id = one_exercise(word)
     [target] = found = in_workspace(workspace(), [id])
     must_exist(found)
@@ -26,6 +26,14 @@ def run(word: str, *, pdb: bool, seed: int) -> int:
     with working("Looking for the failing case…"), grader([id.partition(".")[0]], seed=seed) as grading:
         report = grading.grade(submission, [id])
     [verdict] = report.verdicts
+    if json:
+        text = ""
+        if verdict.checks and not verdict.passed:
+            from headwork.cli.snippet import snippet
+
+            text = snippet(verdict, os.path.relpath(target.path), seed)
+        as_json({"exercise": id, "status": verdict.status, "snippet": text})
+        return PASSED if verdict.passed else FAULT if report.faulty else NOT_PASSED
     if verdict.passed:
         in_words(f"{id} passes: there is nothing to debug.")
         return PASSED

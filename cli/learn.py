@@ -28,7 +28,7 @@ def hint(word: str, *, json: bool) -> int:
     return PASSED
 
 
-def solution(word: str, *, force: bool) -> int:
+def solution(word: str, *, force: bool, json: bool) -> int:
     from headwork.gradebook.practice import may_see
     from headwork.gradebook.store import ME, Gradebook
 
@@ -39,7 +39,10 @@ def solution(word: str, *, force: bool) -> int:
         if not may_see(book, ME, id, force):
             mend = f"try it first (`headwork check {id}`), or add --force, which is recorded"
             raise Stop(f"the reference of {id} is shown after an attempt: {mend}")
-    code(text)
+    if json:
+        as_json({"exercise": id, "source": text})
+    else:
+        code(text)
     return PASSED
 
 
@@ -51,11 +54,15 @@ def reference(id: str) -> str:
     return chapter_code(chapter(id.partition(".")[0]), filled=True).exercises[id].strip("\n") + "\n"
 
 
-def init(directory: Path, *, restore: bool) -> int:
+def init(directory: Path, *, restore: bool, json: bool) -> int:
     from headwork.gradebook.workspace import MEANING
     from headwork.gradebook.workspace import init as make
 
     done = make(directory, restore=restore)
+    if json:
+        files = [{"file": path.relative_to(directory).as_posix(), "action": action} for path, action in done]
+        as_json({"workspace": str(directory), "files": files})
+        return PASSED
     counts = Counter(action for _, action in done)
     place = shown(directory)
     if set(counts) == {"created"}:

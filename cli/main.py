@@ -59,6 +59,7 @@ def _(
 def init(
     directory: Annotated[Path, typer.Argument(help="The folder; this one when left out.", metavar="DIR")] = Path("."),
     restore: Annotated[bool, typer.Option("--restore", help="Bring back files that you have deleted.")] = False,
+    json: Json = False,
 ) -> int:
     """Make a workspace, or bring one up to date. Your work is never overwritten.
 
@@ -66,7 +67,7 @@ def init(
     """
     from headwork.cli import learn
 
-    return learn.init(directory, restore=restore)
+    return learn.init(directory, restore=restore, json=json)
 
 
 @app.command(rich_help_panel=LEARN)
@@ -107,6 +108,7 @@ def debug(
     exercise: Exercise,
     pdb: Annotated[bool, typer.Option("--pdb", help="Run it here, and stop where it raises.")] = False,
     seed: Seed = 0,
+    json: Json = False,
 ) -> int:
     """Print the first failing case as a small program to run and change.
 
@@ -114,7 +116,7 @@ def debug(
     """
     from headwork.cli import debug as command
 
-    return command.run(exercise, pdb=pdb, seed=seed)
+    return command.run(exercise, pdb=pdb, seed=seed, json=json)
 
 
 @app.command(rich_help_panel=LEARN)
@@ -132,6 +134,7 @@ def hint(exercise: Exercise, json: Json = False) -> int:
 def solution(
     exercise: Exercise,
     force: Annotated[bool, typer.Option("--force", help="Before an attempt too; this is recorded.")] = False,
+    json: Json = False,
 ) -> int:
     """Show the reference, once you have tried.
 
@@ -139,7 +142,7 @@ def solution(
     """
     from headwork.cli import learn
 
-    return learn.solution(exercise, force=force)
+    return learn.solution(exercise, force=force, json=json)
 
 
 @app.command(rich_help_panel=LEARN)
@@ -198,6 +201,7 @@ def verify(
     mutate: Annotated[bool, typer.Option("--mutate", help="Try generic edits of the references too.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="Run the cases that train something too.")] = False,
     seeds: Annotated[int, typer.Option(help="How many seeds.", metavar="N")] = 1,
+    json: Json = False,
 ) -> int:
     """Test the checkers: references pass, each mistake is named by its own sentence.
 
@@ -205,12 +209,13 @@ def verify(
     """
     from headwork.cli import author
 
-    return author.verify(what or [], mutate=mutate, slow=slow, seeds=seeds)
+    return author.verify(what or [], mutate=mutate, slow=slow, seeds=seeds, json=json)
 
 
 @app.command(rich_help_panel=WRITE)
 def build(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a made file is stale.")] = False,
+    json: Json = False,
 ) -> int:
     """Make the exercise files and notebooks from the chapters.
 
@@ -218,18 +223,20 @@ def build(
     """
     from headwork.cli import author
 
-    return author.build(check=check)
+    return author.build(check=check, json=json)
 
 
 @app.command(rich_help_panel=WRITE)
-def new(exercise: Annotated[str, typer.Argument(help="Its id: chapter.name.", metavar="EXERCISE")]) -> int:
+def new(
+    exercise: Annotated[str, typer.Argument(help="Its id: chapter.name.", metavar="EXERCISE")], json: Json = False
+) -> int:
     """Begin a new exercise: the files to fill in.
 
     Example: [cyan]headwork new gpt2.embed[/]
     """
     from headwork.cli import author
 
-    return author.new(exercise)
+    return author.new(exercise, json=json)
 
 
 @app.command(rich_help_panel=MACHINE)

@@ -477,3 +477,18 @@ def test_watch_reruns_on_save_and_survives_what_editors_do(home, tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
     assert out.read_text().endswith("Stopped.\n")
+
+
+def test_every_command_that_prints_a_result_prints_it_as_json_alone(here, capsys):
+    def data(*arguments: str):
+        return json.loads(said(capsys, *arguments, "--json").out)
+
+    assert {"file": "gpt2/exercises.py", "action": "current"} in data("init", ".")["files"]
+    assert data("hint", "layer_norm")["number"] == 1
+    assert "class LayerNorm" in data("solution", "layer_norm", "--force")["source"]
+    assert data("build", "--check") == {"stale": []}
+    write_layer_norm(here, correction=1)
+    failing = data("debug", "layer_norm")
+    assert failing["status"] == "failed" and "def layer_norm" in failing["snippet"]
+    [verified] = data("verify", "gpt2.layer_norm")
+    assert verified["problems"] == [] and verified["mistakes"]["good"] == verified["mistakes"]["of"] > 8
