@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from queue import SimpleQueue
@@ -61,40 +61,78 @@ class Grader:
     ) -> Report:
         """The report of one submission: of `ids`, or of every chapter that it defines something of."""
         asked = list(ids) if ids is not None else ids_in(submission)
-        verdicts: list[Verdict] = []
-        for chapter in dict.fromkeys(id.split(".")[0] for id in asked):
-            with Conversation(self, chapter) as conversation:
-                for id in (each for each in asked if each.split(".")[0] == chapter):
-                    verdicts.append(self._verdict(submission, id, conversation, verdicts))
-                    if on_verdict:
-                        on_verdict(verdicts[-1])
+        with ThreadPoolExecutor(1) as judging:  # one exercise is judged while the next one runs
+            verdicts = _Verdicts(on_verdict)
+            for chapter in dict.fromkeys(id.split(".")[0] for id in asked):
+                with Conversation(self, chapter) as conversation:
+                    for id in (each for each in asked if each.split(".")[0] == chapter):
+                        verdicts.add(self._verdict(submission, id, conversation, verdicts, judging))
+            done = verdicts.all()
         problem = "" if asked else _nothing_in(submission)
-        return Report(submission.name, tuple(verdicts), self.seed, self.setting.name, versions(), problem)
+        return Report(submission.name, done, self.seed, self.setting.name, versions(), problem)
 
-    def _verdict(self, submission: Submission, id: str, talk: "Conversation", earlier: list[Verdict]) -> Verdict:
+    def _verdict(
+        self, submission: Submission, id: str, talk: "Conversation", earlier: "_Verdicts", judging: ThreadPoolExecutor
+    ) -> "Future[Verdict]":
+        """Runs the exercise here and now; its verdict comes from the judging thread."""
         start = perf_counter()
+
+        def judged(outcome: Outcome | Exception) -> Verdict:
+            verdict = self._judged(id, outcome)
+            return Verdict(**{**vars(verdict), "seconds": round(perf_counter() - start, 4)})
+
+        try:
+            return judging.submit(judged, self._outcome(submission, catalogue.exercise(id), talk, earlier))
+        except Exception as error:  # told apart by the judge
+            return judging.submit(judged, error)
+
+    def _judged(self, id: str, outcome: Outcome | Exception) -> Verdict:
         points = course.exercise_text(id).points
         try:
-            exercise = catalogue.exercise(id)
-            outcome = self._outcome(submission, exercise, talk, earlier)
-            verdict = verdict_of(exercise, outcome, points, self.seed, self.setting.device)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return verdict_of(catalogue.exercise(id), outcome, points, self.seed, self.setting.device)
         except Unusable as error:
-            verdict = verdict_of_unusable(id, error, points)
+            return verdict_of_unusable(id, error, points)
         except Exception as error:  # ours, whatever it is: it must not become the learner's zero
             message = "The grader failed, not your code: nothing is counted, and it will be graded again."
-            verdict = Verdict(id, "grader_fault", 0, points, message, detail=f"{type(error).__name__}: {error}")
-        return Verdict(**{**vars(verdict), "seconds": round(perf_counter() - start, 4)})
+            return Verdict(id, "grader_fault", 0, points, message, detail=f"{type(error).__name__}: {error}")
 
     def _outcome(
-        self, submission: Submission, exercise: Exercise, talk: "Conversation", earlier: list[Verdict]
+        self, submission: Submission, exercise: Exercise, talk: "Conversation", earlier: "_Verdicts"
     ) -> Outcome:
         program, untouched = find_program(submission, exercise)
         if untouched:
             return Outcome(program, stub_untouched=True)
-        failed = [each.exercise for each in earlier if each.exercise in exercise.needs and not each.passed]
-        if failed:
-            return Outcome(program, blocked_by=failed[0])
+        if exercise.needs:
+            failed = [each.exercise for each in earlier.all() if each.exercise in exercise.needs and not each.passed]
+            if failed:
+                return Outcome(program, blocked_by=failed[0])
         return talk.ask(program, exercise)
+
+
+class _Verdicts:
+    """The verdicts of a submission in order, told as soon as they are there."""
+
+    def __init__(self, tell: OnVerdict | None):
+        self.tell, self.coming, self.told = tell, list[Future[Verdict]](), 0
+
+    def add(self, verdict: "Future[Verdict]") -> None:
+        self.coming.append(verdict)
+        while self.told < len(self.coming) and self.coming[self.told].done():
+            self._tell_next()
+
+    def all(self) -> tuple[Verdict, ...]:
+        """Waits for those that are being judged."""
+        while self.told < len(self.coming):
+            self._tell_next()
+        return tuple(each.result() for each in self.coming)
+
+    def _tell_next(self) -> None:
+        verdict = self.coming[self.told].result()
+        self.told += 1
+        if self.tell:
+            self.tell(verdict)
 
 
 class Conversation:

@@ -54,7 +54,7 @@ def top_p(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     yield "tokens", draw(case.repeats, case.seed)
     for name in ("once", "again"):
         yield name, draw(20, case.seed)
-    yield "two seeds", [draw(100, case.seed + step) for step in (1, 2)]
+    yield "two seeds", [draw(60, case.seed + step) for step in (1, 2)]
 
 
 class _Bigrams(nn.Module):

@@ -48,7 +48,7 @@ def law(case: Case) -> Tensor:
 
 
 def _one_for_all_seeds(value: object, case: Case) -> str:
-    """Where several tokens can come, 100 draws a row from two seeds are alike with a chance below 1e-9."""
+    """Where several tokens can come, 60 draws a row from two seeds are alike with a chance below 1e-9."""
     several = bool((law(case).max(-1).values < 0.8).any())
     match value:
         case [Tensor() as one, Tensor() as other] if several and torch.equal(one, other):
