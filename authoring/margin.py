@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from headwork.checkers.checks import Check, Equal
 from headwork.grading.compare import EXACT, ROUNDING
-from headwork.grading.judge import Known
+from headwork.grading.judge import Known, names_of
 from headwork.grading.plan import Observation
 
 Observe = Callable[[str], list[Observation]]  # from a source text to what it does in every run
@@ -73,8 +73,8 @@ def largest(checks: Sequence[Check], known: Known, seen: list[Observation]) -> f
     for run, want, got in zip(known.runs, known.exact, seen, strict=True):
         for check in checks:
             if isinstance(check, Equal) and not run.lowered and check.name in want.values:
-                ways = (check.name, *check.ways)
-                apart = max(apart, min(relative(got.values.get(way), want.values[way]) for way in ways))
+                ways = (relative(got.values.get(way), want.values[way]) for way in names_of(check))
+                apart = max(apart, min(ways))
     return apart
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from headwork.checkers.checks import Check, DrawnFrom, Equal, Same, Satisfies
 from headwork.grading.compare import Comparison
-from headwork.grading.judge import Known, names_of
+from headwork.grading.judge import Known, holds, names_of
 from headwork.grading.plan import Observation
 from headwork.grading.sampling import draws_alike
 
@@ -84,9 +84,5 @@ def _alike_in(
         law = check.law(known.runs[index].case)
         return isinstance(value, Tensor) and isinstance(theirs, Tensor) and draws_alike(value, theirs, law)
     if isinstance(check, Same) and check.as_ in mine.values:
-        return _holds(mine, check) == _holds(other, check)
+        return holds(check, mine) == holds(check, other)
     return Comparison(ROUGH if mine.lowered else 0).difference(value, theirs, name) is None
-
-
-def _holds(seen: Observation, check: Same) -> bool:
-    return Comparison(0).difference(seen.values[check.name], seen.values.get(check.as_), check.name) is None

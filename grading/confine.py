@@ -12,17 +12,8 @@ from dataclasses import dataclass
 from headwork.grading.syscalls import refuse_system_calls
 
 NEW_NS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = (
-    2,
-    4,
-    8,
-    32,
-    1,
-    0x1000,
-    0x4000,
-    0x40000,
-)
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 0x1000, 0x4000, 0x40000
 NOBODY = 65534
 CHANNEL = 3  # the one descriptor that stays open
 ADDRESSES = 16 << 30  # bytes of addresses beyond memory: threads reserve many; a table of addresses costs 1/512 of them

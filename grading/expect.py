@@ -7,16 +7,14 @@ from importlib import import_module
 from importlib.resources import files
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from headwork.chapters import course
 from headwork.checkers.catalogue import exercise as find
 from headwork.checkers.exercise import Exercise
 from headwork.checkers.probing import Case
-from headwork.grading.extract import Unusable, extract
+from headwork.grading.extract import extract
 from headwork.grading.judge import Known
-from headwork.grading.plan import Observation, exact, gather, runs_of
+from headwork.grading.plan import Observation, exact, gather, runs_of, twin
 from headwork.grading.program import Program
 from headwork.grading.resources import load_model
 from headwork.grading.runner import Ended, Probe, Yielded, fault_of, load_program, put
@@ -53,6 +51,7 @@ def reference_source(exercise: Exercise) -> str:
     return "\n".join([*imports, "", *pieces]) + "\n"
 
 
+@lru_cache(maxsize=1024)
 def program_of(source: str, exercise: Exercise) -> Program:
     """The program in our own `source`. Raises Unusable."""
     packages = course.chapter(chapter_of(exercise)).packages
@@ -67,20 +66,12 @@ def known(id: str, seed: int, slow: bool, device: str) -> Known:
     if slow:
         return Known(runs, _observe(exercise, reference_source(exercise), [run.case for run in runs], device))
     seen = _observe(exercise, reference_source(exercise), [exact(run) for run in runs], device)
-    lowered = _observe(exercise, reference_source(exercise), [_float32(run.case) for run in runs], device)
+    lowered = _observe(exercise, reference_source(exercise), [twin(run.case) for run in runs], device)
     for run, one, other in zip(runs, seen, lowered, strict=True):
         for each in (one, other):
             if each.fault or each.changed:
                 raise RuntimeError(f"the reference of {id} fails its own case {run.case.name!r}: {each.fault}")
     return Known(runs, seen, dict(enumerate(lowered)))
-
-
-def _float32(case: Case) -> Case:
-    return Case(case.name, **tree_map(lambda leaf: leaf.float() if _is_double(leaf) else leaf, case.inputs))
-
-
-def _is_double(leaf: object) -> bool:
-    return isinstance(leaf, Tensor) and leaf.dtype == torch.float64
 
 
 @lru_cache(maxsize=8192)
@@ -91,11 +82,10 @@ def observe_mistake(id: str, source: str, seed: int, device: str, run: int) -> O
 
 
 def _observe(exercise: Exercise, source: str, cases: list[Case], device: str) -> list[Observation]:
+    program = program_of(source, exercise)
     with _ALONE, torch.random.fork_rng(devices=[]):
         try:
-            namespace = load_program(program_of(source, exercise))
-        except Unusable:
-            raise
+            namespace = load_program(program)
         except Exception as error:
             return [Observation(fault=fault_of(error, OURS), ended=True) for _ in cases]
         fresh = [Case(case.name, **_copies(case, device)) for case in cases]

@@ -98,9 +98,13 @@ def _(check: Equal, index: int, known: Known, seen: Observation, notes: list[str
 
 @_flaw.register
 def _(check: Same, index: int, known: Known, seen: Observation, notes: list[str]) -> Difference | None:
-    if Comparison(slack=0).difference(seen.values[check.name], seen.values.get(check.as_), check.name) is None:
+    if holds(check, seen):
         return None
     return Difference("value", f"`{check.name}` and `{check.as_}` should be equal, and are not")
+
+
+def holds(check: Same, seen: Observation) -> bool:
+    return Comparison().difference(seen.values[check.name], seen.values.get(check.as_), check.name) is None
 
 
 @_flaw.register

@@ -15,11 +15,6 @@ def definitions(program: Program, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(text for piece in program.pieces for text in _normalised(piece.source, set(names)))
 
 
-def same_code(a: Program, b: Program, names: Sequence[str]) -> bool:
-    """Whether both programs define `names` by the same code; helpers that these use are not compared."""
-    return definitions(a, names) == definitions(b, names)
-
-
 def _normalised(source: str, names: set[str]) -> list[str]:
     try:
         with warnings.catch_warnings():

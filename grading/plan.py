@@ -44,7 +44,7 @@ def runs_of(exercise: Exercise, seed: int, slow: bool = False) -> list[Run]:
     if unknown:
         raise ValueError(f"{exercise.id}: a stable() check names the unknown case {sorted(unknown)[0]!r}")
     twins = [case for index, case in enumerate(cases) if index == 0 or case.name in wanted]
-    return [Run(case) for case in cases] + [Run(_twin(case), lowered=True) for case in twins if _has_floats(case)]
+    return [Run(case) for case in cases] + [Run(twin(case), lowered=True) for case in twins if _has_floats(case)]
 
 
 def exact(run: Run) -> Case:
@@ -52,7 +52,8 @@ def exact(run: Run) -> Case:
     return Case(run.case.name, **_cast(run.case.inputs, torch.float32, torch.float64)) if run.lowered else run.case
 
 
-def _twin(case: Case) -> Case:
+def twin(case: Case) -> Case:
+    """The case in float32."""
     return Case(case.name, **_cast(case.inputs, torch.float64, torch.float32))
 
 

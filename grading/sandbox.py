@@ -184,7 +184,9 @@ class Session:
         process: "subprocess.Popen[bytes] | None" = None,
     ):
         self.connection, self.setting, self.handle, self.process = connection, setting, handle, process
-        self.deadline = time.monotonic() + START_SECONDS
+        self.seconds = START_SECONDS
+        self.deadline = time.monotonic() + self.seconds
+        self.read = 0  # bytes of the message that is being received
         self.pid = _pid_of(handle) if handle is not None else process.pid if process else 0
         self.looked = time.monotonic()
         _running.add(self)
@@ -258,9 +260,6 @@ class Session:
         if memory_of(self.pid, limit) > limit:
             raise Gone("out_of_memory", f"It used more than {limit / (1 << 30):g} GB of memory, the limit.")
         self.looked = time.monotonic()
-
-    seconds = START_SECONDS
-    read = 0  # bytes of the message that is being received
 
     def kill(self) -> None:
         """Kills the process and, with it, all that it started; without isolation, what left its group escapes."""

@@ -11,27 +11,12 @@ from headwork.gradebook.store import ME, Gradebook
 from headwork.gradebook.workspace import MARKER
 from headwork.streamlit_app import page
 from headwork.streamlit_app.serve import MAIN
+from headwork.tests.commands import LAYER_NORM
+from headwork.tests.commands import SENTENCE as NAMED
 
 EXERCISES = [exercise.id for chapter in chapters() for exercise in chapter.exercises]
-NAMED = "This variance divides by n - 1; GPT-2 divides by n."
-RIGHT = """\
-import torch
-from torch import nn
-
-
-class LayerNorm(nn.Module):
-    def __init__(self, width, eps=1e-5):
-        super().__init__()
-        self.eps = eps
-        self.w = nn.Parameter(torch.ones(width))
-        self.b = nn.Parameter(torch.zeros(width))
-
-    def forward(self, residual):
-        print("<script>document.title = 'caught'</script>")
-        mean = residual.mean(-1, keepdim=True)
-        variance = residual.var(-1, correction=0, keepdim=True)
-        return (residual - mean) / (variance + self.eps).sqrt() * self.w + self.b
-"""
+PRINTS = "        print(\"<script>document.title = 'caught'</script>\")\n"
+RIGHT = LAYER_NORM.replace("        mean =", PRINTS + "        mean =")
 WRONG = RIGHT.replace("correction=0, ", "")
 
 
