@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from headwork.authoring.exercises import SOLUTIONS, Names, asked_names, exercises_file
+from headwork.authoring.exercises import Names, asked_names, exercises_file
 from headwork.authoring.notebook import notebook
 from headwork.chapters.course import COURSE, chapters
 from headwork.chapters.made import EXERCISES, made_files
+from headwork.grading.solutions import SOLUTIONS
 
 
 def build(

@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from headwork.authoring.parts import Part, cut, without_value, written_imports
 from headwork.authoring.stub import BuildError, reference, stub
-from headwork.chapters.course import COURSE, Chapter
+from headwork.chapters.course import Chapter
 from headwork.chapters.directives import Finding
 from headwork.chapters.made import header
+from headwork.grading.solutions import SOLUTIONS, Unassembled, assembled, module_files
 
-SOLUTIONS = COURSE.parent / "solutions"
 Names: TypeAlias = Callable[[str], Sequence[str]]
 
 
@@ -47,15 +47,19 @@ def chapter_code(
     chapter: Chapter, *, filled: bool = False, solutions: Path = SOLUTIONS, names: Names = asked_names
 ) -> Code:
     """The stubs of a chapter, or its references when `filled`. Raises BuildError."""
-    path = solutions / f"{chapter.name}.py"
-    if not path.is_file():
-        raise BuildError(f"chapter {chapter.name} has no reference: write solutions/{path.name}")
     try:
-        return _Cutting(chapter, path.read_text(encoding="utf-8"), names, filled).code()
+        source = assembled(solutions, chapter.name)
+    except FileNotFoundError as error:
+        raise BuildError(f"chapter {chapter.name} has no reference: {error}") from None
+    except Unassembled as error:
+        raise BuildError(str(error)) from None
+    place = "/".join(module_files(solutions, chapter.name)[0].relative_to(solutions).parts[:1])
+    try:
+        return _Cutting(chapter, source, names, filled).code()
     except SyntaxError as error:
-        raise BuildError(f"solutions/{path.name}, line {error.lineno}: {error.msg}: mend it") from None
+        raise BuildError(f"solutions/{place}, line {error.lineno}: {error.msg}: mend it") from None
     except BuildError as error:
-        raise BuildError(f"solutions/{path.name}: {error}") from None
+        raise BuildError(f"solutions/{place}: {error}") from None
 
 
 class _Cutting:

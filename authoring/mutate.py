@@ -13,9 +13,10 @@ from threading import current_thread, main_thread
 
 from headwork.authoring.mutants import Mutant, base, mutants
 from headwork.checkers.exercise import Exercise
-from headwork.grading.expect import chapter_of, known, observe_mistake, program_of, solution_source
+from headwork.grading.expect import chapter_of, known, observe_mistake, program_of
 from headwork.grading.judge import judge, unasked
 from headwork.grading.plan import Observation
+from headwork.grading.solutions import solution_source
 from headwork.grading.unusable import Unusable
 
 DEVICE = "cpu"

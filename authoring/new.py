@@ -117,12 +117,10 @@ def _refuse_taken(id: str, root: Path) -> None:
         text = chapter(place, root / "chapters")
     except ChapterError as error:
         raise CannotCreate(str(error)) from None
-    if (root / "solutions" / place).is_dir():
-        raise CannotCreate(f"solutions/{place} is a package: add the exercise by hand, as AUTHORING.md says")
     module = root / "checkers" / place / f"{name}.py"
     if any(each.name == name for each in text.exercises) or module.exists():
         raise CannotCreate(f"there is an exercise {id} already: choose another name")
-    for path in (_solution(root, place), _probes(root, place)):
+    for path in (*_modules(root / "solutions", place), *_modules(root / "checkers" / place, "probes")):
         if name in _bound(_read(path)):
             raise CannotCreate(f"{name!r} is defined in {path.relative_to(root)} already: choose another name")
 
@@ -133,7 +131,8 @@ def _texts(root: Path, place: str, name: str) -> dict[Path, str]:
     def filled(template: str) -> str:
         return template.replace("CHAPTER", place).replace("NAME", name)
 
-    solution, probes = _solution(root, place), _probes(root, place)
+    solution = _module(root / "solutions", place, name)
+    probes = _module(root / "checkers" / place, "probes", name)
     checkers, prose = root / "checkers" / place, root / "chapters" / place / "chapter.md"
     answer = importing(_read(solution) or filled(SOLUTIONS), "torch", ["Tensor"])
     asked = _read(probes) or filled(PROBES)
@@ -153,12 +152,13 @@ def _texts(root: Path, place: str, name: str) -> dict[Path, str]:
     }
 
 
-def _solution(root: Path, place: str) -> Path:
-    return root / "solutions" / f"{place}.py"
+def _module(folder: Path, package: str, name: str) -> Path:
+    """Where a new part goes: into the one module, or into a module of its own where there is a package."""
+    return folder / package / f"{name}.py" if (folder / package).is_dir() else folder / f"{package}.py"
 
 
-def _probes(root: Path, place: str) -> Path:
-    return root / "checkers" / place / "probes.py"
+def _modules(folder: Path, package: str) -> list[Path]:
+    return sorted((folder / package).glob("*.py")) if (folder / package).is_dir() else [folder / f"{package}.py"]
 
 
 def _read(path: Path) -> str:
@@ -211,7 +211,7 @@ def _validate(wanted: dict[Path, str], place: str) -> None:
         if path.suffix == ".py":
             _parsed(text)
     try:
-        stub(next(text for path, text in wanted.items() if path.parent.name == "solutions"))
+        stub(next(iter(wanted.values())))
     except BuildError as error:
         raise CannotCreate(f"solutions/{place}.py: {error}") from None
     with tempfile.TemporaryDirectory() as folder:

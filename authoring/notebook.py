@@ -7,10 +7,11 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from headwork.authoring.exercises import SOLUTIONS, Code, Names, asked_names, chapter_code
+from headwork.authoring.exercises import Code, Names, asked_names, chapter_code
 from headwork.chapters.course import Chapter
 from headwork.chapters.directives import Block, ExerciseText, Figure, Predict, Prose, Reading
 from headwork.chapters.made import counted
+from headwork.grading.solutions import SOLUTIONS
 
 REPOSITORY = "headwork-course/headwork"
 INSTALL = f"""try:

@@ -21,9 +21,10 @@ from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
 from headwork.grading.agree import agree
 from headwork.grading.dispatch import Grader, stub_of
-from headwork.grading.expect import chapter_of, known, observe_mistake, solution_source
+from headwork.grading.expect import chapter_of, known, observe_mistake
 from headwork.grading.plan import Observation
 from headwork.grading.report import Verdict
+from headwork.grading.solutions import solution_source
 from headwork.grading.submission import read_text
 from headwork.grading.unusable import Unusable
 

@@ -1,10 +1,10 @@
 """The failing case of an exercise as a small program that stands alone: inputs, probe, the learner's own file."""
 
 import ast
+import inspect
 import re
 import sys
 import textwrap
-from importlib.resources import files
 from typing import Any
 
 from torch import Tensor
@@ -16,6 +16,7 @@ from headwork.checkers.exercise import Exercise
 from headwork.checkers.probing import Case
 from headwork.grading.extract import extract
 from headwork.grading.report import CheckResult, Verdict
+from headwork.grading.runner import find_probe
 from headwork.grading.submission import read_text
 
 MOST_NUMBERS = 64  # a case with more of them is drawn again instead of written out
@@ -68,9 +69,9 @@ def _is_float32(exercise: Exercise, failed: CheckResult | None) -> bool:
 
 
 def probe_source(exercise: Exercise) -> tuple[list[str], str]:
-    """The imports of the snippet, and the probe with what it needs of its chapter's `probes.py`."""
+    """The imports of the snippet, and the probe with what it needs of its own module."""
     chapter, name = exercise.id.split(".")
-    source = (files("headwork.checkers") / chapter / "probes.py").read_text(encoding="utf-8")
+    source = inspect.getsource(sys.modules[find_probe(chapter, name).__module__])
     pieces = extract(read_text("probes.py", source), [name], PROBE_PACKAGES).pieces
     tree = ast.parse("\n".join(piece.source for piece in pieces))
     imports = ["import runpy", "import torch"]

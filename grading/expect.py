@@ -3,8 +3,6 @@
 import ast
 import threading
 from functools import lru_cache
-from importlib import import_module
-from importlib.resources import files
 
 import torch
 
@@ -17,7 +15,8 @@ from headwork.grading.judge import Known
 from headwork.grading.plan import Observation, exact, gather, runs_of, twin
 from headwork.grading.program import Program
 from headwork.grading.resources import load_model
-from headwork.grading.runner import Ended, Probe, Yielded, fault_of, load_program, put
+from headwork.grading.runner import Ended, Probe, Yielded, fault_of, find_probe, load_program, put
+from headwork.grading.solutions import solution_source
 from headwork.grading.submission import read_text
 from headwork.grading.wire import decode, encode
 
@@ -30,15 +29,8 @@ def chapter_of(exercise: Exercise) -> str:
 
 
 def probe_of(exercise: Exercise) -> Probe:
-    """The probe has the exercise's name, in the chapter's `probes.py`."""
-    chapter, name = exercise.id.split(".")
-    return getattr(import_module(f"headwork.checkers.{chapter}.probes"), name)
-
-
-@lru_cache
-def solution_source(chapter: str) -> str:
-    """The whole reference module of a chapter, as text."""
-    return (files("headwork.solutions") / f"{chapter}.py").read_text(encoding="utf-8")
+    """The probe of the exercise's name, among the chapter's."""
+    return find_probe(*exercise.id.split("."))
 
 
 @lru_cache

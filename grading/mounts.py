@@ -172,7 +172,8 @@ def _models() -> dict[str, str]:
 
 def _own(chapter: str, packages: tuple[str, ...]) -> dict[str, str]:
     root = files("headwork")
-    names = [*OURS, f"checkers/{chapter}/probes.py"]
+    probes = f"checkers/{chapter}/probes"
+    names = [*OURS, probes if (root / probes).is_dir() else f"{probes}.py"]
     if any(package.split(".")[:2] == ["headwork", "models"] for package in packages):
         names.append("models")
     return {f"{HOME}/headwork/{name}": str(root / name) for name in names}

@@ -1,12 +1,15 @@
 """Runs a program and puts a probe to it. The same code runs in the learner's process and, for references, in ours."""
 
 import linecache
+import pkgutil
 import sys
 import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -88,6 +91,23 @@ def remember_source(file: str, line: int, source: str) -> None:
 
 
 Probe = Callable[[Answer, Case], Iterator[tuple[str, Any]]]
+
+
+@lru_cache
+def probe_modules(chapter: str) -> tuple[types.ModuleType, ...]:
+    """The modules that hold a chapter's probes: `probes.py`, or every module of the package `probes`."""
+    whole = import_module(f"headwork.checkers.{chapter}.probes")
+    inside = pkgutil.iter_modules(getattr(whole, "__path__", []))
+    return (whole, *(import_module(f"{whole.__name__}.{each.name}") for each in inside))
+
+
+def find_probe(chapter: str, name: str) -> Probe:
+    """The probe of exercise `chapter.name`: the function of its name. Raises AttributeError."""
+    for module in probe_modules(chapter):
+        probe = getattr(module, name, None)
+        if probe is not None and getattr(probe, "__module__", "") == module.__name__:
+            return probe
+    raise AttributeError(f"checkers/{chapter} has no probe {name!r}")
 
 
 def put(

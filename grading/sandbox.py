@@ -90,13 +90,14 @@ class Server:
         if _stopping:
             raise WorkerFault("stopped")
         ours, theirs = socket.socketpair()
-        preload = ["numpy", f"headwork.checkers.{self.chapter}.probes", *(p for p in self.packages if p == "einops")]
+        preload = ["numpy", *(each for each in self.packages if each in ("einops", "regex"))]
         order = {
             "forks": self.forks,
             "channel": theirs.fileno(),
             "isolated": self.setting.isolated,
             "limits": asdict(self.setting.limits),
             "preload": preload,
+            "chapter": self.chapter,
         }
         command = [sys.executable, "-m", "headwork.grading.worker", json.dumps(order)]
         environment = {**os.environ, **mounts.SINGLE_THREAD}

@@ -35,7 +35,7 @@ from headwork.grading.confine import (
 )
 from headwork.grading.program import Piece, Program
 from headwork.grading.resources import load_model
-from headwork.grading.runner import Ended, Fault, fault_of, load_program, put
+from headwork.grading.runner import Ended, Fault, fault_of, find_probe, load_program, probe_modules, put
 from headwork.grading.watch import forbid
 from headwork.grading.wire import decode, encode, pack, unpack
 
@@ -114,8 +114,7 @@ def run_job(job: dict[str, Any], body: bytes, channel: Channel, printed: Printed
         fault = None
         try:
             namespace = load_program(program)
-            probes = importlib.import_module(f"headwork.checkers.{job['chapter']}.probes")
-            probe = getattr(probes, job["probe"])
+            probe = find_probe(job["chapter"], job["probe"])
         except BaseException as error:
             fault = fault_of(error, files)
         printed.flush()
@@ -219,6 +218,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in order["preload"]:
         importlib.import_module(name)
+    probe_modules(order["chapter"])
     warm_up()  # the first backward pass imports much: once, before forks
     connection = socket.socket(fileno=order["channel"])
     if order["forks"]:

@@ -272,7 +272,7 @@ def test_an_exception_shows_the_learners_own_frames_and_the_shapes_there(edited)
 
 def test_a_stub_left_as_it_was_is_not_started_and_no_fault(grader):
     from headwork.authoring.stub import stub
-    from headwork.grading.expect import solution_source
+    from headwork.grading.solutions import solution_source
 
     report = grader.grade(read_text("exercises.py", stub(solution_source("gpt2"))))
     assert {each.status for each in report.verdicts} == {"not_started"}

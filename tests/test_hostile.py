@@ -133,7 +133,7 @@ PATCHES = {
             def visit_Assert(self, node): return ast.Pass()
             def visit_If(self, node): return ast.Pass()
             def visit_Raise(self, node): return ast.Pass()
-        for name in ("headwork.checkers.probing", "headwork.grading.runner", "headwork.checkers.gpt2.probes"):
+        for name in ("headwork.checkers.probing", "headwork.grading.runner", "headwork.checkers.gpt2.probes.layers"):
             module = import_module(name)
             tree = ast.fix_missing_locations(NoAsserts().visit(ast.parse(inspect.getsource(module))))
             exec(compile(tree, module.__file__, "exec"), vars(module))
@@ -159,7 +159,7 @@ IMPORTS_OF_ANSWERS = {
     "the grader": "import_module('headwork.grading.expect')",
     "alternatives": "import_module('headwork.checkers.gpt2.alternatives.plain')",
     "transformers": "import_module('transformers')",
-    "a path of their own": "SourceFileLoader('answers', FOLDER + '/../../solutions/gpt2.py').load_module()",
+    "a path of their own": "SourceFileLoader('answers', FOLDER + '/../solutions/gpt2/layers.py').load_module()",
 }
 
 
@@ -201,7 +201,7 @@ def test_no_answer_and_no_checker_lies_on_the_disk_that_a_submission_sees():
         """
     verdict = grade(submission(attack), seconds=20)
     assert verdict.passed and "FOUND" not in verdict.printed
-    assert "checkers/gpt2/probes.py" in verdict.printed and "solutions" not in verdict.printed
+    assert "checkers/gpt2/probes/layers.py" in verdict.printed and "solutions" not in verdict.printed
     assert "checkers/gpt2/layer_norm.py" not in verdict.printed and "chapters" not in verdict.printed
 
 

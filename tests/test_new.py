@@ -59,13 +59,23 @@ def test_a_second_exercise_leaves_the_first_as_it_was(root: Path) -> None:
 
 
 def test_what_the_repository_holds_stays_as_it_is_above_the_new_part(root: Path) -> None:
-    for name in ("solutions/gpt2.py", "checkers/gpt2/probes.py", "chapters/gpt2/chapter.md"):
+    for name in ("solutions/induction.py", "checkers/induction/probes.py", "chapters/induction/chapter.md"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text((COURSE.parent / name).read_text())
     before = contents(root)
-    create("gpt2.surprise", root)
+    create("induction.surprise", root)
     for name, text in before.items():
         assert contents(root)[name].startswith(text.rstrip("\n"))
+
+
+def test_in_a_chapter_of_packages_an_exercise_gets_modules_of_its_own(root: Path) -> None:
+    (root / "solutions" / "small").mkdir()
+    (root / "checkers" / "small" / "probes").mkdir(parents=True)
+    (root / "solutions" / "small" / "other.py").write_text("def helper():\n    return 1\n")
+    written = [str(path.relative_to(root)) for path in create("small.double", root)]
+    assert written[:2] == ["solutions/small/double.py", "checkers/small/probes/double.py"]
+    with pytest.raises(CannotCreate, match=r"'helper' is defined in solutions/small/other\.py"):
+        create("small.helper", root)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The failing case as a program: it runs as it stands, and its inputs are exact."""
 
 import ast
-from importlib.resources import files
 
 import pytest
 import torch
@@ -9,14 +8,23 @@ import torch
 from headwork.checkers import catalogue
 from headwork.cli.snippet import MOST_NUMBERS, literal, snippet
 from headwork.grading.report import CheckResult, Verdict
+from headwork.grading.solutions import solution_source
 
 
 def verdict(id: str, case: str, title: str = "any") -> Verdict:
     return Verdict(id, "failed", message="Something is wrong.", checks=(CheckResult(title, False, case=case),))
 
 
-def reference(id: str) -> str:
-    return str(files("headwork.solutions") / f"{id.partition('.')[0]}.py")
+@pytest.fixture
+def reference(tmp_path):
+    """The file that holds the references of an exercise's chapter, as a learner's file would."""
+
+    def written(id: str) -> str:
+        path = tmp_path / "exercises.py"
+        path.write_text(solution_source(id.partition(".")[0]), encoding="utf-8")
+        return str(path)
+
+    return written
 
 
 def run(source: str) -> dict:
@@ -26,7 +34,7 @@ def run(source: str) -> dict:
 
 
 @pytest.mark.parametrize("id", catalogue.ids())
-def test_the_snippet_of_every_exercise_runs(id, capsys):
+def test_the_snippet_of_every_exercise_runs(id, reference, capsys):
     case = catalogue.exercise(id).draw_cases(3)[-1]
     ran = run(snippet(verdict(id, case.name), reference(id), seed=3))
     assert ran["case"].name == case.name
@@ -35,7 +43,7 @@ def test_the_snippet_of_every_exercise_runs(id, capsys):
 
 
 @pytest.mark.parametrize("id", catalogue.ids())
-def test_its_inputs_are_those_of_the_seed(id, capsys):
+def test_its_inputs_are_those_of_the_seed(id, reference, capsys):
     case = catalogue.exercise(id).draw_cases(3)[0]
     given = run(snippet(verdict(id, case.name), reference(id), seed=3))["case"].inputs
     mine, theirs = torch.utils._pytree.tree_leaves(given), torch.utils._pytree.tree_leaves(case.inputs)
@@ -45,7 +53,7 @@ def test_its_inputs_are_those_of_the_seed(id, capsys):
     )
 
 
-def test_a_check_in_float32_is_shown_in_float32(capsys):
+def test_a_check_in_float32_is_shown_in_float32(reference, capsys):
     title = "keeps its precision far from zero"
     source = snippet(verdict("gpt2.layer_norm", "numbers far from zero", title), reference("gpt2.layer_norm"), seed=0)
     assert run(source)["case"].residual.dtype == torch.float32

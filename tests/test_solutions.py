@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from headwork.solutions import gpt2, induction
+from headwork.solutions import induction
+from headwork.solutions.gpt2.attention import Attention, attention_pattern
+from headwork.solutions.gpt2.layers import LayerNorm
+from headwork.solutions.gpt2.sampling import top_p
+from headwork.solutions.gpt2.training import train
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +21,7 @@ def _seed():
 
 @pytest.mark.parametrize(("width", "eps"), [(6, 1e-5), (7, 0.1), (64, 1e-12)])
 def test_layer_norm_is_pytorchs(width, eps):
-    ours, theirs = gpt2.LayerNorm(width, eps).double(), nn.LayerNorm(width, eps).double()
+    ours, theirs = LayerNorm(width, eps).double(), nn.LayerNorm(width, eps).double()
     with torch.no_grad():
         ours.w.copy_(torch.randn(width))
         ours.b.copy_(torch.randn(width))
@@ -28,14 +32,14 @@ def test_layer_norm_is_pytorchs(width, eps):
 
 
 def test_layer_norms_gradient_is_the_finite_difference():
-    norm = gpt2.LayerNorm(5, 0.01).double()
+    norm = LayerNorm(5, 0.01).double()
     x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(norm, (x,))
 
 
 def test_the_attention_pattern_is_the_definition_in_plain_loops():
     q, k = torch.randn(2, 2, 4, 3, 5, dtype=torch.float64)
-    pattern = gpt2.attention_pattern(q, k)
+    pattern = attention_pattern(q, k)
     for batch in range(2):
         for head in range(3):
             for query in range(4):
@@ -48,7 +52,7 @@ def test_the_attention_pattern_is_the_definition_in_plain_loops():
 def test_attention_is_pytorchs_multihead_attention():
     heads, d_head, length = 3, 4, 6
     d_model = heads * d_head
-    ours = gpt2.Attention(d_model, heads).double()
+    ours = Attention(d_model, heads).double()
     theirs = nn.MultiheadAttention(d_model, heads, batch_first=True).double()
     for parameter in ours.parameters():
         nn.init.normal_(parameter)
@@ -72,7 +76,7 @@ def test_attention_is_that_of_transformers_gpt2():
     theirs = GPT2Attention(config, layer_idx=0).double().eval()
     for parameter in theirs.parameters():
         nn.init.normal_(parameter)  # the default, small and without biases, would hide mistakes
-    ours = gpt2.Attention(12, 3).double()
+    ours = Attention(12, 3).double()
     with torch.no_grad():
         qkv, bias = theirs.c_attn.weight.reshape(12, 3, 3, 4), theirs.c_attn.bias.reshape(3, 3, 4)
         for index, (weight, b) in enumerate([(ours.W_Q, ours.b_Q), (ours.W_K, ours.b_K), (ours.W_V, ours.b_V)]):
@@ -92,7 +96,7 @@ def test_the_nucleus_is_that_of_transformers(p):
     logits = 2 * torch.randn(4, 11)
     law = TopPLogitsWarper(p)(None, logits.clone()).softmax(-1)
     rows = logits.repeat_interleave(4000, 0)
-    drawn = gpt2.top_p(rows, p, generator=torch.Generator().manual_seed(3)).reshape(4, -1)
+    drawn = top_p(rows, p, generator=torch.Generator().manual_seed(3)).reshape(4, -1)
     counts = torch.stack([torch.bincount(row, minlength=11) for row in drawn]) / 4000
     assert ((law == 0) <= (counts == 0)).all()
     assert (counts - law).abs().max() < 5 * math.sqrt(0.25 / 4000)
@@ -100,7 +104,7 @@ def test_the_nucleus_is_that_of_transformers(p):
 
 def test_the_boundary_token_of_an_exact_sum_is_the_last():
     logits = torch.tensor([[0.25, 0.5, 0.125, 0.125]], dtype=torch.float64).log2() * math.log(2)
-    tokens = gpt2.top_p(logits.repeat(500, 1), 0.75, generator=torch.Generator().manual_seed(0))
+    tokens = top_p(logits.repeat(500, 1), 0.75, generator=torch.Generator().manual_seed(0))
     assert set(tokens.tolist()) == {0, 1}
 
 
@@ -117,7 +121,7 @@ def test_training_steps_are_those_of_adamw_written_out():
 
     batches = [torch.tensor([[0, 1, 2, 2]]), torch.tensor([[1, 1], [2, 0]])]
     model = Unigrams()
-    losses = gpt2.train(model, batches, learning_rate=0.1, weight_decay=0.2, max_norm=0.3)
+    losses = train(model, batches, learning_rate=0.1, weight_decay=0.2, max_norm=0.3)
     theta, first, second = [0.3, -0.2, 0.9], [0.0] * 3, [0.0] * 3
     for step, tokens in enumerate(batches, start=1):
         targets = tokens[:, 1:].flatten().tolist()

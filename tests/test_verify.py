@@ -19,6 +19,7 @@ from headwork.checkers.exercise import Exercise, Mistake, edit, replace
 from headwork.checkers.probing import Case
 from headwork.grading import expect
 from headwork.grading.dispatch import Grader
+from headwork.grading.solutions import solution_source
 
 ID = "gpt2.layer_norm"
 BIAS = edit("normalised * self.w + self.b", "normalised * self.w", "The bias b is never added.")
@@ -173,7 +174,7 @@ def test_too_few_mistakes_and_alternatives_are_reported(grader: Grader, monkeypa
 
 
 def test_a_reference_that_fails_is_reported_and_nothing_else(grader: Grader, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = expect.solution_source("gpt2").replace("correction=0", "correction=1")
+    wrong = solution_source("gpt2").replace("correction=0", "correction=1")
     monkeypatch.setattr("headwork.authoring.verify.solution_source", lambda chapter: wrong)
     result = verified(grader, monkeypatch, BIAS)
     assert only_problem(result).startswith("the reference is failed in case 'ordinary numbers'")
