@@ -9,6 +9,15 @@ import torch
 from torch import Tensor, nn
 
 
+def causal_mask(n_queries: int, n_keys: int, device: torch.device | str | None = None) -> Tensor:
+    """Where each query may look: at its own position and those before it.
+
+    The queries are the last `n_queries` of the `n_keys` positions. Returns booleans, (query, key).
+    """
+    query = torch.arange(n_keys - n_queries, n_keys, device=device)[:, None]  # (query, 1)
+    return torch.arange(n_keys, device=device) <= query
+
+
 def attention_pattern(q: Tensor, k: Tensor) -> Tensor:
     """How much each query position attends to each key position.
 

@@ -5,8 +5,25 @@ Shapes are given with the axes' names: `batch` sequences, `position` in a sequen
 Sources: Radford et al. 2019; Ba et al. 2016.
 """
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+
+class Embed(nn.Module):
+    """What stands in the residual stream before the first layer: a vector for the token plus one for its position."""
+
+    def __init__(self, d_vocab: int, n_ctx: int, d_model: int):
+        super().__init__()
+        self.W_E = nn.Parameter(torch.randn(d_vocab, d_model) * 0.02)
+        self.W_pos = nn.Parameter(torch.randn(n_ctx, d_model) * 0.02)
+
+    def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """tokens: (batch, position), the first at position `start`. Returns (batch, position, d_model)."""
+        length = tokens.shape[1]
+        return self.W_E[tokens] + self.W_pos[start : start + length]
 
 
 class LayerNorm(nn.Module):
@@ -29,3 +46,36 @@ class LayerNorm(nn.Module):
         normalised = (residual - mean) / (variance + self.eps).sqrt()
         return normalised * self.w + self.b
         ### END SOLUTION
+
+
+def gelu(x: Tensor) -> Tensor:
+    """GPT-2's GELU: x times a smooth step from 0 to 1, in the form with tanh. Any shape.
+
+    Source: Hendrycks and Gimpel 2016.
+    """
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+class MLP(nn.Module):
+    """The layer that works on each position alone: read in `d_mlp` directions, bend, write back."""
+
+    def __init__(self, d_model: int, d_mlp: int):
+        super().__init__()
+        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp) * 0.02)
+        self.b_in = nn.Parameter(torch.zeros(d_mlp))
+        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model) * 0.02)
+        self.b_out = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, residual: Tensor) -> Tensor:
+        """residual: (batch, position, d_model). Returns what the layer adds to it, the same shape."""
+        hidden = gelu(residual @ self.W_in + self.b_in)  # (batch, position, d_mlp)
+        return hidden @ self.W_out + self.b_out
+
+
+def unembed(residual: Tensor, norm: Callable[[Tensor], Tensor], W_E: Tensor) -> Tensor:
+    """The score of every token of the vocabulary as the next one: the normalised stream against its embedding.
+
+    residual: (batch, position, d_model). norm: the final LayerNorm. W_E: (d_vocab, d_model).
+    Returns logits, (batch, position, d_vocab).
+    """
+    return norm(residual) @ W_E.T
