@@ -24,12 +24,11 @@ def show(desk: Desk, marking: Marking, id: str, block: FigureText) -> None:
     """The figure `id`, drawn as soon as the learner's code can be run; the rest of the page does not wait for it."""
     with st.container(key=f"figure {id}"):
         waiting = f"waiting {id}" in st.session_state
-        st.fragment(_live, run_every=POLL if waiting else None)(desk, marking, id)
-        alt = f' <span class="hw-alt">{escape(block.alt)}</span>' if block.alt else ""
-        st.html(f'<p class="hw-caption">{_code(block.caption)}{alt}</p>')
+        st.fragment(_live, run_every=POLL if waiting else None)(desk, marking, id, block.alt)
+        st.html(f'<p class="hw-caption">{_code(block.caption)}</p>')
 
 
-def _live(desk: Desk, marking: Marking, id: str) -> None:
+def _live(desk: Desk, marking: Marking, id: str, alt: str) -> None:
     from headwork.checkers import catalogue
 
     try:
@@ -44,7 +43,7 @@ def _live(desk: Desk, marking: Marking, id: str) -> None:
     elif drawn.problem:
         st.html(f'<p class="hw-about">{_code(drawn.problem)}</p>')
     else:
-        _picture(drawn)
+        _picture(drawn, alt)
 
 
 def _drawn(marking: Marking, work: Submission, id: str, settings: dict[str, Any]) -> "Drawn | None":
@@ -101,11 +100,11 @@ def _slider(place: Any, knob: "Knob", key: str) -> float:
     return value
 
 
-def _picture(drawn: "Drawn") -> None:
+def _picture(drawn: "Drawn", alt: str) -> None:
     from headwork.grading.render.charts import NotDrawable, chart
 
     try:
-        st.altair_chart(chart(drawn), theme="streamlit")
+        st.altair_chart(chart(drawn), theme="streamlit", alt=alt or None)
     except NotDrawable as problem:
         st.html(f'<p class="hw-about">{_code(str(problem))}</p>')
 

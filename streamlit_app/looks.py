@@ -67,7 +67,6 @@ CSS = """
   color: var(--quiet); }
 .hw-caption code { font: .92em CODE; background: none; padding: 0; color: inherit; }
 .hw-caption { color: var(--quiet); font-size: .9rem; line-height: 1.45; margin: 0; }
-.hw-alt { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 .st-key-writing textarea { font: .875rem/1.55 CODE; tab-size: 4; white-space: pre; overflow-x: auto; }
 .st-key-writing [data-testid="stCode"] code { font-size: .82rem; line-height: 1.5; }

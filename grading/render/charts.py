@@ -23,8 +23,8 @@ class NotDrawable(ValueError):
     """Why a value cannot be drawn: a sentence for the learner."""
 
 
-def chart(drawn: Drawn) -> "altair.TopLevelMixin":
-    """The picture. Raises NotDrawable when the learner's code returned something else than a figure shows."""
+def chart(drawn: Drawn) -> Any:
+    """The picture, an Altair chart. Raises NotDrawable when the learner's code returned something else than a figure shows."""
     return CHARTS[drawn.id](drawn)
 
 
@@ -77,7 +77,7 @@ def _one_head(drawn: Drawn) -> "altair.Chart":
     return heatmap(pattern[0, 0], words, words)
 
 
-def _sampling_distribution(drawn: Drawn) -> "altair.LayerChart":
+def _sampling_distribution(drawn: Drawn) -> Any:
     import altair
 
     words, draws = drawn.inputs["words"], drawn.inputs["draws"]
@@ -105,7 +105,7 @@ def _sampling_distribution(drawn: Drawn) -> "altair.LayerChart":
     return altair.layer(bars, ticks).properties(height=15 * len(words), width="container")
 
 
-def _diagonals(drawn: Drawn) -> "altair.VConcatChart":
+def _diagonals(drawn: Drawn) -> Any:
     import altair
 
     patterns, names = drawn.inputs["patterns"], drawn.inputs["names"]
@@ -127,8 +127,7 @@ def _diagonals(drawn: Drawn) -> "altair.VConcatChart":
         )
         square = heatmap(pattern, labels, labels, name).properties(width=150, height=150)
         rows.append(altair.hconcat(square, bars))
-    shown: altair.VConcatChart = altair.vconcat(*rows).resolve_scale(color="independent")
-    return shown
+    return altair.vconcat(*rows).resolve_scale(color="independent")
 
 
 CHARTS: dict[str, Callable[[Drawn], Any]] = {
