@@ -24,7 +24,7 @@ class NotDrawable(ValueError):
 
 
 def chart(drawn: Drawn) -> Any:
-    """The picture, an Altair chart. Raises NotDrawable when the learner's code returned something else than a figure shows."""
+    """The picture, an Altair chart. Raises NotDrawable when what the learner's code returned has another form."""
     return CHARTS[drawn.id](drawn)
 
 
@@ -50,7 +50,12 @@ def heatmap(values: Tensor, rows: list[str], columns: list[str], title: str = ""
     ]
     if len(cells) > MOST_CELLS:
         raise NotDrawable("There are too many positions to draw.")
-    label = {"labelExpr": "slice(datum.label, 3)", "labelOverlap": False, "labelLimit": 90, "ticks": False}
+    label: dict[str, Any] = {
+        "labelExpr": "slice(datum.label, 3)",
+        "labelOverlap": False,
+        "labelLimit": 90,
+        "ticks": False,
+    }
     shown: altair.Chart = (
         altair.Chart(altair.Data(values=cells), title=title)
         .mark_rect(stroke=f"{BLUE}33", strokeWidth=0.5)
