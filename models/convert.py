@@ -37,12 +37,11 @@ def from_transformers(state: Mapping[str, Tensor], config: Config) -> State:
     if len(named) < len(state):
         raise ValueError("some tensors are there twice, with the prefix transformer. and without")
     named = {name: tensor for name, tensor in named.items() if not NOT_WEIGHTS.fullmatch(name)}
-    if config.tied:
-        head = named.pop("lm_head.weight", None)
-        if head is not None and "wte.weight" in named and not torch.equal(head, named["wte.weight"]):
-            raise ValueError("lm_head.weight is not wte.weight, but the configuration ties them")
+    head = named.pop("lm_head.weight", None) if config.tied else None
     pairs = list(_pairs(config))
     _compare(named, {pair.theirs: pair.shape for pair in pairs})
+    if head is not None and not torch.equal(head, named["wte.weight"]):
+        raise ValueError("lm_head.weight is not wte.weight, but the configuration ties them")
     ours: State = {}
     for pair in pairs:
         parts = rearrange(named[pair.theirs], pair.pattern, **_sizes(pair, config))
@@ -180,15 +179,13 @@ def _our_shapes(pair: Pair, config: Config) -> dict[str, tuple[int, ...]]:
 
 def _compare(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises ValueError when `state` has other names or shapes than these."""
-    shared = [name for name in shapes if name in state]
-    wrong = [f"{name} {tuple(state[name].shape)} for {shapes[name]}" for name in shared]
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wrong = [name for name, shape in shapes.items() if found.get(name, shape) != shape]
     faults = {
-        "missing": [name for name in shapes if name not in state],
-        "left over": [name for name in state if name not in shapes],
-        "of the wrong shape": [
-            text for text, name in zip(wrong, shared, strict=True) if state[name].shape != shapes[name]
-        ],
+        "missing": [name for name in shapes if name not in found],
+        "left over": [name for name in found if name not in shapes],
+        "of the wrong shape": [f"{name} {found[name]} for {shapes[name]}" for name in wrong],
     }
-    if any(faults.values()):
-        said = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
+    said = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
+    if said:
         raise ValueError(f"these are not the weights of this configuration. {said[0].upper()}{said[1:]}")

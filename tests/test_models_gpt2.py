@@ -247,6 +247,7 @@ def test_a_tied_unembedding_is_the_embedding_wherever_it_is_moved_or_copied():
     assert not torch.equal(model.embed.W_E.double(), copied.embed.W_E)
 
 
+@torch.no_grad()
 def test_a_new_model_has_gpt2s_start():
     model = GPT2(Config(500, 40, 64, 4, 256, 8))
     assert all(not p.any() for name, p in model.named_parameters() if name.rpartition(".")[2].startswith("b"))
