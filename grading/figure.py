@@ -50,14 +50,14 @@ def draw(grader: Grader, submission: Submission, id: str, given: dict[str, Any] 
     with Conversation(grader, chapter) as talk:
         try:
             heard = talk.put(program, f"{id}_figure", [Run(Case("figure", **inputs))], figure.seconds)
-        except WorkerFault as fault:
-            return Drawn(id, settings, problem=f"The figure could not be drawn, by no fault of yours: {fault}")
+        except WorkerFault as ours:
+            return Drawn(id, settings, problem=f"The figure could not be drawn, by no fault of yours: {ours}")
     seen = heard.seen[0]
     fault = heard.fault or seen.fault
     if fault and fault.kind == "NotImplementedError":
         return Drawn(id, settings, problem=_wanted(figure.asked(settings)), waits=True)
-    problem = str(heard.gone) if heard.gone else _said(fault) if fault else ""
-    return Drawn(id, settings, inputs, seen.values, problem, printed=heard.printed)
+    said = str(heard.gone) if heard.gone else _said(fault) if fault else ""
+    return Drawn(id, settings, inputs, seen.values, said, printed=heard.printed)
 
 
 def _program(figure: "Figure", settings: dict[str, Any], submission: Submission, packages: tuple[str, ...]) -> Program:

@@ -9,6 +9,7 @@ from headwork.checkers.figure import Choice, Figure, Knob
 
 if TYPE_CHECKING:
     from headwork.models.gpt2 import GPT2
+    from headwork.models.tokenizer import Tokenizer
 
 SENTENCES = (
     "Tom and Mary went to the market. Tom gave a book to Mary.",
@@ -20,20 +21,22 @@ LIKELIEST = 20  # tokens that the sampling figure shows, and draws from
 
 
 @lru_cache
-def _model() -> "GPT2":
+def _house() -> "tuple[GPT2, Tokenizer]":
     from headwork.models.zoo import load
 
-    return load("house")
+    model = load("house")
+    assert model.tokenizer
+    return model, model.tokenizer
 
 
 @lru_cache(maxsize=64)
 def _queries_and_keys(sentence: str, layer: int) -> tuple[list[str], Tensor, Tensor]:
     """The sentence's tokens, and every head's queries and keys, (1, position, head, d_head)."""
-    model = _model()
-    tokens = model.tokenizer.to_tokens(sentence)
+    model, tokenizer = _house()
+    tokens = tokenizer.to_tokens(sentence)
     names = [f"blocks.{layer}.attn.hook_q", f"blocks.{layer}.attn.hook_k"]
     _, cache = model.run_with_cache(tokens, names)
-    words = ["(start)", *model.tokenizer.str_tokens(sentence)[1:]]
+    words = ["(start)", *tokenizer.str_tokens(sentence)[1:]]
     return words, cache[names[0]].detach(), cache[names[1]].detach()
 
 
@@ -46,10 +49,10 @@ def _head_of(sentence: str, head: str) -> dict[str, Any]:
 @lru_cache
 def _next_tokens(prompt: str) -> tuple[list[str], Tensor]:
     """The likeliest next tokens and their logits, (1, token), in the order of the vocabulary."""
-    model = _model()
-    logits = model(model.tokenizer.to_tokens(prompt))[0, -1].detach().double()
+    model, tokenizer = _house()
+    logits = model(tokenizer.to_tokens(prompt))[0, -1].detach().double()
     tokens = logits.topk(LIKELIEST).indices.sort().values
-    return [model.tokenizer.decode([int(token)]) for token in tokens], logits[tokens][None]
+    return [tokenizer.decode([int(token)]) for token in tokens], logits[tokens][None]
 
 
 def _one_row(prompt: str, way: str, temperature: float, k: float, p: float) -> dict[str, Any]:
