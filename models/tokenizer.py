@@ -1,24 +1,40 @@
 """Texts to tokens and back, by a model's tokenizer.json."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from tokenizers import Tokenizer as Encoding
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Encoding
 
 BOS = "<|endoftext|>"  # GPT-2 has one token for the end of a text and for the beginning of the next
 
 
 class Tokenizer:
-    """A model's tokens. `bos` is the id of the token that begins every text."""
+    """A model's tokens. The file is read at first use: most work on a model needs neither words nor their library."""
 
     def __init__(self, file: Path):
-        self._encoding = Encoding.from_file(str(file))
-        bos = self._encoding.token_to_id(BOS)
-        if bos is None:
-            raise ValueError(f"{file} has no token {BOS}")
-        self.bos: int = bos
+        self.file = file
+
+    @cached_property
+    def bos(self) -> int:
+        """The token that begins every text. Raises ValueError if there is none."""
+        token = self._encoding.token_to_id(BOS)
+        if token is None:
+            raise ValueError(f"{self.file} has no token {BOS}")
+        return token
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        from tokenizers import Tokenizer as Encoding
+
+        return Encoding.from_file(str(self.file))
 
     def __len__(self) -> int:
         """How many tokens there are."""

@@ -69,7 +69,10 @@ def load(name: str | Path, *, device: str | torch.device | None = None, dtype: t
 
 
 def build(settings: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> GPT2:
-    """The model of a `config.json` and of the tensors beside it. Raises ValueError when they do not fit."""
+    """The model of a `config.json` and of the tensors beside it: what `headwork.grading.resources` hands to probes.
+
+    Raises ValueError when they do not fit, for our own form PyTorch's RuntimeError.
+    """
     import torch
 
     from headwork.models.config import Config
@@ -84,7 +87,7 @@ def build(settings: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch
     with torch.device("meta"):  # no time for random weights, and no numbers drawn
         model = GPT2(config)
     model.to(dtype or torch.float32).to_empty(device="cpu")
-    for bias in model.buffers():
+    for bias in model.buffers():  # those of a model without biases, in no file
         bias.zero_()
     model.load_state_dict(own)
     return model.eval()

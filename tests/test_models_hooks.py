@@ -135,6 +135,18 @@ def test_the_input_of_one_head_reaches_that_head_and_that_use_alone(model, token
         close(patched[name][:, :, 2], expected if name.endswith(which) else clean[name][:, :, 2])
 
 
+@torch.no_grad()
+def test_the_input_of_one_head_can_be_edited_in_place(model, tokens):
+    def edit(value, hook):
+        value[:, :, 2] = 0
+
+    def replace(value, hook):
+        return value * torch.tensor([1, 1, 0])[:, None]
+
+    for name in ("blocks.1.hook_q_input", "blocks.1.hook_v_input"):
+        close(model.run_with_hooks(tokens, [(name, edit)]), model.run_with_hooks(tokens, [(name, replace)]))
+
+
 def test_hooks_on_one_name_run_in_the_order_given(model, tokens):
     step = torch.randn(WIDTH, dtype=torch.float64)  # one number for all would vanish in LayerNorm
     add, double = (lambda value, hook: value + step), (lambda value, hook: value * 2)

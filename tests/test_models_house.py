@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from headwork import models
 from headwork.models import zoo
+from headwork.models.tokenizer import Tokenizer
 
 FOLDER = zoo.SHIPPED / "house"
 STORIES = [
@@ -143,7 +144,5 @@ def test_a_word_is_one_token_or_said_to_be_several(house):
 def test_a_tokenizer_without_a_token_for_the_beginning_is_refused(tmp_path):
     text = (FOLDER / "tokenizer.json").read_text(encoding="utf-8").replace("<|endoftext|>", "<s>")
     (tmp_path / "tokenizer.json").write_text(text, encoding="utf-8")
-    from headwork.models.tokenizer import Tokenizer
-
     with pytest.raises(ValueError, match="has no token"):
-        Tokenizer(tmp_path / "tokenizer.json")
+        Tokenizer(tmp_path / "tokenizer.json").to_tokens("Mary")
