@@ -46,6 +46,12 @@ ask.mistakes(
     ),
     edit(
         '"bpw,bpw->bp"',
+        '"bpw,cqw->bpcq"',
+        "Every vector of a meets every vector of b, across the batch, too: "
+        "only the two at the same place belong together.",
+    ),
+    edit(
+        '"bpw,bpw->bp"',
         '"bpw,bpw->b"',
         "The sum runs over positions as well as width: each position keeps a number of its own.",
     ),

@@ -20,6 +20,9 @@ def _(rng: Rng) -> Iterator[Case]:
 ask.checks(equal("pairs", title="lists each query with its keys, in reading order"))
 
 
+STRICT = "Pairs of a position with itself are missing: a query sees its own position, too."
+
+
 def _where(condition: str, then: str = "") -> str:
     """A whole answer that lists the pairs for which a condition on positions holds."""
     return (
@@ -30,7 +33,12 @@ def _where(condition: str, then: str = "") -> str:
 
 
 ask.mistakes(
-    replace(_where("key < query"), "Pairs of a position with itself are missing: a query sees its own position, too."),
+    replace(_where("key < query"), STRICT),
+    replace(
+        "import torch\n\n\ndef causal_indices(length, device=None):\n"
+        "    return torch.tensor([(q, k) for q in range(length) for k in range(q)], device=device)\n",
+        STRICT,
+    ),
     replace(_where("key >= query"), "These are the keys at and after each query: a query sees those at and before it."),
     replace(_where("key <= query + 1"), "Each query sees one key too many, the next one: key <= query."),
     replace(
@@ -52,6 +60,7 @@ ask.mistakes(
         "return torch.stack([query, key], -1).flip(0)",
         "The list runs backwards: begin with query 0.",
     ),
+    edit("[query, key], -1)", "[query, key], -1) + 1", "The positions are counted from 1: count from 0."),
     edit(
         "return torch.stack([query, key], -1)",
         "return torch.stack([query, key], -1)[(query - key).argsort(stable=True)]",
@@ -62,4 +71,13 @@ ask.mistakes(
         "at = torch.arange(length, device=device)\n    return at <= at[:, None]",
         "This is the mask, a table of yes and no: list the places where it says yes.",
     ),
+)
+
+CPU = "on a CPU the default device is the one asked for; graded on a GPU it is rejected as on the wrong device"
+
+ask.survives("query = torch.arange(length, device=device)", "query = torch.arange(length, device=None)", CPU)
+ask.survives(
+    "key = torch.arange(n_pairs, device=device) - query * (query + 1) // 2",
+    "key = torch.arange(n_pairs, device=None) - query * (query + 1) // 2",
+    CPU,
 )

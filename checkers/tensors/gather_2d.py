@@ -65,6 +65,18 @@ ask.mistakes(
     ),
     edit(
         PICK,
+        "return values.flatten(1).gather(1, columns * values.shape[1] + rows)",
+        "The place is counted down the columns, column times the number of rows: "
+        "memory runs along the rows, row times the number of columns.",
+    ),
+    edit(
+        PICK,
+        "return values.gather(2, columns[:, None, :]).squeeze(1)",
+        "gather reads no further than its index is wide, here row 0, and says nothing: "
+        "expand the index over all rows first.",
+    ),
+    edit(
+        PICK,
         "return values.gather(1, rows[:, :, None]).squeeze(2)",
         "gather reads no further than its index is wide, here column 0, and says nothing: "
         "expand the index over all columns first.",

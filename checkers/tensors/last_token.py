@@ -58,6 +58,11 @@ ask.mistakes(
     ),
     edit(
         PICK,
+        "return residual[:, lengths.max() - 1]",
+        "The length of the longest sequence serves for all: each has its own.",
+    ),
+    edit(
+        PICK,
         "return residual[:, 0]",
         "This is the first position: the last token of n stands at n - 1.",
     ),

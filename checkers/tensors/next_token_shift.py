@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from headwork.checkers.checks import equal
-from headwork.checkers.exercise import Exercise, edit
+from headwork.checkers.exercise import Exercise, edit, replace
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 
@@ -30,7 +30,7 @@ def _(rng: Rng) -> Iterator[Case]:
         if padded == "right":
             tokens[position > edge] = pad
         elif padded == "left":
-            tokens[position < edge] = pad
+            tokens[position < rng.permutation(batch)[:, None]] = pad  # one sequence has none
         elif padded == "between":
             tokens[position == edge] = pad
         yield Case(name, tokens=tokens, pad=pad)
@@ -43,6 +43,7 @@ ask.checks(
 )
 
 TARGETS = "targets = torch.cat([tokens[:, 1:], last], 1)"
+WRAPPED = "roll wraps around: the first token becomes the target of the last position, which has none. Put pad there."
 RETURN = "return tokens, targets, targets != pad"
 
 ask.mistakes(
@@ -52,10 +53,11 @@ ask.mistakes(
         "The tokens are shifted the wrong way: the target is the token after, not the token before.",
     ),
     edit(TARGETS, "targets = tokens.clone()", "Each token is its own target: the target is the next token."),
-    edit(
-        TARGETS,
-        "targets = tokens.roll(-1, 1)",
-        "roll wraps around: the first token becomes the target of the last position, which has none. Put pad there.",
+    edit(TARGETS, "targets = tokens.roll(-1, 1)", WRAPPED),
+    replace(
+        "def next_token_shift(tokens, pad):\n    targets = tokens.roll(-1, 1)\n    mask = targets != pad\n"
+        "    mask[:, -1] = False\n    return tokens, targets, mask\n",
+        WRAPPED,
     ),
     edit(
         TARGETS,
@@ -72,6 +74,11 @@ ask.mistakes(
         "torch.full_like(tokens[:, :1], pad)",
         "torch.zeros_like(tokens[:, :1])",
         "The last target is 0, whatever pad is: put pad there.",
+    ),
+    edit(
+        RETURN,
+        "return tokens, targets.masked_fill(targets == pad, -100), targets != pad",
+        "Targets that are pad are set to -100: leave them as they are, the mask says which ones count.",
     ),
     edit(
         RETURN,

@@ -14,9 +14,8 @@ ask = Exercise("one_hot", forbid=["one_hot"], batch=["tokens"])
 def _(rng: Rng) -> Iterator[Case]:
     for name, shape, d_vocab, below, dtype in [
         ("a batch of sequences", (2, 5), 7, 7, "float64"),
-        ("one sequence", (6,), 4, 4, "int64"),
-        ("three axes", (3, 2, 4), 5, 5, "float32"),
-        ("tokens from the beginning of the vocabulary", (3, 4), 9, 5, "float16"),
+        ("more tokens than the vocabulary has", (4, 6), 3, 3, "int64"),
+        ("tokens from the beginning of the vocabulary", (5, 4), 9, 6, "float16"),
         ("one token", (1, 1), 6, 6, "bool"),
     ]:
         yield Case(name, tokens=rng.integers(shape, below), d_vocab=d_vocab, dtype=dtype)
@@ -27,6 +26,8 @@ ask.checks(
     equal("dtype", title="returns the dtype it is asked for"),
     equal("rows by default", title="does so without a dtype, too", weight=0.5),
     equal("dtype by default", title="which is then float32", weight=0.5),
+    equal("rows of one sequence", title="takes tokens of shape (position,)", weight=0.5),
+    equal("rows of three axes", title="takes tokens of three axes", weight=0.5),
 )
 
 ROWS = "return (tokens[..., None] == places).to(dtype)"
@@ -62,6 +63,11 @@ ask.mistakes(
         "    return rows.scatter_(-1, tokens[..., None], 1)",
         "expand copies nothing: all rows share one memory, and writing in place would write into all of them. "
         "Make zeros of the full shape.",
+    ),
+    edit(
+        "tokens[..., None]",
+        "tokens[:, :, None]",
+        "This is written for two axes: tokens[..., None] adds one at the end, however many there are.",
     ),
     edit("== places", "!= places", "Ones and zeros are swapped: the one marks the token, zeros all others."),
     edit("== places", "== places + 1", "The one stands one place too far left: token 0 marks place 0."),

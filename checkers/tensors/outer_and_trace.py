@@ -43,25 +43,21 @@ ask.checks(
 
 OUTER = "a[:, :, None] * b[:, None, :]"
 TRACE = "matrices.diagonal(dim1=1, dim2=2).sum(-1)"
+ALL_PAIRS = "Every vector of a meets every vector of b: only the two at the same place in the batch belong together."
+AXES = "diagonal() takes axes 0 and 1 unless told otherwise, here batch and row: say dim1=1, dim2=2."
 CUT = "{} was cut from the graph (detach, .data, .item or numpy): gradients must reach every input."
 
 ask.mistakes(
     edit(OUTER, "a[:, None, :] * b[:, :, None]", "Rows and columns are swapped: a runs down the rows, b along them."),
     edit(OUTER, "a.T @ b", "The outer products of the whole batch are added up: keep one matrix for each pair."),
-    edit(
-        OUTER,
-        "torch.tensordot(a, b, 0)",
-        "Every vector of a meets every vector of b: only the two at the same place in the batch belong together.",
-    ),
+    edit(OUTER, "torch.tensordot(a, b, 0)", ALL_PAIRS),
+    edit(OUTER, 'torch.einsum("ai,bj->abij", a, b)', ALL_PAIRS),
     edit(OUTER, "a[:, :, None] + b[:, None, :]", "The entries are added: multiply them."),
     edit(OUTER, "a[:1, :, None] * b[:, None, :]", "The first vector of a serves for all: each pair has its own."),
     edit(OUTER, "a[:, :, None].detach() * b[:, None, :]", CUT.format("a")),
     edit(OUTER, "a[:, :, None] * b[:, None, :].detach()", CUT.format("b")),
-    edit(
-        TRACE,
-        "matrices.diagonal().sum(-1)",
-        "diagonal() takes axes 0 and 1 unless told otherwise, here batch and row: say dim1=1, dim2=2.",
-    ),
+    edit(TRACE, "matrices.diagonal().sum(-1)", AXES),
+    edit(TRACE, "matrices.diagonal().sum()", AXES),
     edit(TRACE, TRACE.replace("sum(-1)", "sum()"), "The traces of the whole batch are added up: keep one a matrix."),
     edit(TRACE, "matrices.sum((1, 2))", "All entries are added up: only those on the diagonal count."),
     edit(TRACE, "matrices.diagonal(dim1=1, dim2=2)", "This is the diagonal: the trace is its sum."),

@@ -52,6 +52,11 @@ ask.mistakes(
         SCRAMBLED,
     ),
     edit(
+        "return sheet.flatten(3, 4).flatten(1, 2)",
+        "return grid.transpose(1, 2).reshape(images.shape[1], -1, columns * images.shape[3])",
+        SCRAMBLED,
+    ),
+    edit(
         "images.unflatten(0, (-1, columns))",
         "images.unflatten(0, (columns, -1)).transpose(0, 1)",
         "The images run down the columns: fill the first row before the second.",
@@ -74,7 +79,7 @@ ask.mistakes(
     edit(
         "permute(2, 0, 3, 1, 4)",
         "permute(2, 3, 0, 4, 1)",
-        "Pixels of different images alternate, as in (height row): the axis of rows stands before height, (row height).",
+        "Pixels of different images alternate, as in (height row): put the axis of rows before height, (row height).",
     ),
     edit(
         "return sheet.flatten(3, 4).flatten(1, 2)",

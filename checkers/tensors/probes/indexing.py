@@ -28,13 +28,17 @@ def last_token(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 
 def one_hot(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
-    """A dtype does not cross the wire: cases name it."""
-    rows = answer.one_hot(case.tokens, case.d_vocab, dtype=getattr(torch, case.dtype))
+    """A dtype does not cross the wire: cases name it. `tokens` has two axes, from which one and three are made."""
+    dtype = getattr(torch, case.dtype)
+    rows = answer.one_hot(case.tokens, case.d_vocab, dtype=dtype)
     yield "rows", rows
     yield "dtype", str(getattr(rows, "dtype", "none"))
     rows = answer.one_hot(case.tokens, case.d_vocab)
     yield "rows by default", rows
     yield "dtype by default", str(getattr(rows, "dtype", "none"))
+    yield "rows of one sequence", answer.one_hot(case.tokens[0], case.d_vocab, dtype=dtype)
+    three = torch.stack([case.tokens, case.tokens.flip(0), case.tokens.flip(1)])  # (3, batch, position)
+    yield "rows of three axes", answer.one_hot(three, case.d_vocab, dtype=dtype)
 
 
 def causal_indices(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
