@@ -60,7 +60,11 @@ ask.mistakes(
         "return torch.stack([query, key], -1).flip(0)",
         "The list runs backwards: begin with query 0.",
     ),
-    edit("[query, key], -1)", "[query, key], -1) + 1", "The positions are counted from 1: count from 0."),
+    edit(
+        "return torch.stack([query, key], -1)",
+        "return 1 + torch.stack([query, key], -1)",
+        "The positions are counted from 1: count from 0.",
+    ),
     edit(
         "return torch.stack([query, key], -1)",
         "return torch.stack([query, key], -1)[(query - key).argsort(stable=True)]",
