@@ -21,9 +21,10 @@ def _(rng: Rng) -> Iterator[Case]:
         ("other rows, fewer draws", 5, 4, [], 1000),
         ("tokens that never come", 4, 9, [0, 3, 4, 8], 1500),
         ("one row", 1, 6, [], 2000),
-        ("two tokens", 2, 2, [], 1000),
     ]:
         yield Case(name, probabilities=_rows(rng, rows, vocab, never), count=count, seed=rng.seed())
+    first = torch.tensor([[0.25], [0.65]], dtype=torch.float64) + rng.uniform((2, 1), 0, 0.1)
+    yield Case("two tokens", probabilities=torch.cat([first, 1 - first], -1), count=4000, seed=rng.seed())
 
 
 def _rows(rng: Rng, rows: int, vocab: int, never: list[int]) -> Tensor:
