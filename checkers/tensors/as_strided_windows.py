@@ -42,6 +42,7 @@ ask.checks(
 
 STRIDES = "x.as_strided((x.shape[0], count, width), (per_row, step * per_position, per_position))"
 COPY = "These windows are a copy: they do not show later changes of x. Return the view of x's own memory itself."
+LAST = "The last window is missing: there are (position - width) // step + 1."
 
 ask.mistakes(
     edit(
@@ -55,7 +56,28 @@ ask.mistakes(
         "+ 1",
         "The number of windows ignores the step: there are (position - width) // step + 1.",
     ),
-    edit("// step + 1", "// step", "The last window is missing: there are (position - width) // step + 1."),
+    edit("// step + 1", "// step", LAST),
+    edit("(x.shape[1] - width) // step + 1", "(x.shape[1] - width - 1) // step + 1", LAST),
+    edit(
+        "(x.shape[1] - width) // step + 1",
+        "-(-(x.shape[1] - width) // step) + 1",
+        "The number of windows is rounded up: a window that would run over the end is left out.",
+    ),
+    edit(
+        "step * per_position, per_position))",
+        "per_position, step * per_position))",
+        "The step stands with the positions inside a window: it belongs to the axis of windows.",
+    ),
+    edit(
+        "step * per_position, per_position))",
+        "step, per_position))",
+        "The stride between windows is the step alone: in memory it is step times the stride of a position.",
+    ),
+    edit(
+        STRIDES,
+        "x.contiguous().as_strided((x.shape[0], count, width), (x.shape[1], step, 1))",
+        "contiguous() makes a copy of an x that is not: leave x as it is and use its own strides.",
+    ),
     edit(
         "per_row, per_position = x.stride()",
         "per_row, per_position = x.shape[1], 1",

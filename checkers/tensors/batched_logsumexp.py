@@ -32,7 +32,7 @@ def _(rng: Rng) -> Iterator[Case]:
     yield case("one entry a row", rng.normal((4, 3, 1)))
     yield case("some entries minus infinity", _some_hidden(rng, rng.normal((4, 2, 8), spread=2)))
     nothing = rng.normal((5, 3, 4))
-    nothing[::2, 1] = -INFINITY
+    nothing[[0, 3, 4], [1, 0, 2]] = -INFINITY
     yield case("rows of nothing but minus infinity", nothing)
 
 
@@ -54,6 +54,9 @@ ask.checks(
 )
 
 OVERFLOW = "The exponentials overflow or underflow: subtract each row's maximum first, and add it back at the end."
+ONE_FOR_ALL = (
+    "One maximum is subtracted from all rows: rows far below it underflow to minus infinity. Take each row's own."
+)
 
 ask.mistakes(
     edit(
@@ -67,10 +70,13 @@ ask.mistakes(
         "A row of nothing but minus infinity gives NaN: its maximum is minus infinity, and subtracting that from "
         "itself is undefined. Subtract 0 there.",
     ),
+    edit("x.amax(-1, keepdim=True)", "x.amax().expand(*x.shape[:2], 1)", ONE_FOR_ALL),
+    edit("x.amax(-1, keepdim=True)", "x.max().expand(*x.shape[:2], 1)", ONE_FOR_ALL),
     edit(
-        "x.amax(-1, keepdim=True)",
-        "x.amax().expand(*x.shape[:2], 1)",
-        "One maximum is subtracted from all rows: rows far below it underflow to minus infinity. Take each row's own.",
+        "maximum = x.amax(-1, keepdim=True)",
+        "x = x.clamp(min=-1e9)\n    maximum = x.amax(-1, keepdim=True)",
+        "A large negative number stands in for minus infinity, and comes out where a row holds nothing else: "
+        "there the result is minus infinity.",
     ),
     edit(
         "x.amax(-1, keepdim=True)",

@@ -61,6 +61,15 @@ ask.checks(
 )
 
 RETURN = "return -chosen.masked_fill(~kept, 0).sum() / kept.sum()"
+BODY = """kept = targets != ignore  # (batch, position)
+    index = targets.masked_fill(~kept, 0).unsqueeze(-1)  # (batch, position, 1)
+    chosen = log_softmax(logits, -1).gather(-1, index).squeeze(-1)  # (batch, position)"""
+SCORED = "Ignored positions are scored like all others: leave them out of the sum and of the count."
+OVERFLOW = (
+    "With large logits exponentials overflow, or a probability becomes 0 and its logarithm minus infinity: "
+    "take the log-probabilities from log_softmax or logsumexp."
+)
+WRITTEN = "-100 is written into the code: use the `ignore` that is passed."
 
 ask.mistakes(
     edit(
@@ -68,17 +77,33 @@ ask.mistakes(
         "/ kept.numel()",
         "The sum is divided by the number of all targets: divide by the number of those that count.",
     ),
+    edit(RETURN, "return -chosen.mean()", SCORED),
     edit(
-        RETURN,
-        "return -chosen.mean()",
-        "Ignored positions are scored as if their target were token 0: leave them out of sum and count.",
+        f"{BODY}\n    {RETURN}",
+        "index = targets.clamp(min=0).unsqueeze(-1)\n    return -log_softmax(logits, -1).gather(-1, index).mean()",
+        SCORED,
+    ),
+    edit(
+        "kept = targets != ignore",
+        "logits, targets = logits[:, :-1], targets[:, 1:]\n    kept = targets != ignore",
+        "Logits and targets are shifted against each other: here each target stands beside its own logits already.",
+    ),
+    edit(
+        "log_softmax(logits, -1)",
+        "logits.softmax(-1).log()",
+        OVERFLOW,
     ),
     edit(
         RETURN,
         "return -chosen.sum() / kept.sum()",
         "Ignored positions are left out of the count but not of the sum, where they are scored as token 0.",
     ),
-    edit("targets != ignore", "targets != -100", "-100 is written into the code: use the `ignore` that is passed."),
+    edit("targets != ignore", "targets != -100", WRITTEN),
+    edit(
+        "kept = targets != ignore  # (batch, position)\n    index = targets.",
+        "kept = targets != -100\n    index = (targets % logits.shape[-1]).",  # what an index of -1 finds
+        WRITTEN,
+    ),
     edit(
         "targets != ignore",
         "targets >= 0",
@@ -119,7 +144,7 @@ ask.mistakes(
     edit(
         "log_softmax(logits, -1)",
         "(logits.exp() / logits.exp().sum(-1, keepdim=True)).log()",
-        "Exponentials of large logits overflow: take the log-probabilities from log_softmax or logsumexp.",
+        OVERFLOW,
     ),
     edit(
         "return -chosen.masked_fill(~kept, 0).sum()",

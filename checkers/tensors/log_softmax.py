@@ -48,6 +48,10 @@ ask.checks(
 
 SHIFTED = "shifted = x - x.amax(axis, keepdim=True)"
 RETURN = "return shifted - shifted.exp().sum(axis, keepdim=True).log()"
+CUT = (
+    "The log of the sum was cut from the graph (detach, .data, .item or no_grad): the gradient must flow "
+    "through it, too."
+)
 
 ask.mistakes(
     edit(
@@ -56,11 +60,14 @@ ask.mistakes(
         "This is the log of a softmax: a probability that underflows to 0 becomes minus infinity. "
         "Subtract the log of the sum from x instead.",
     ),
-    edit(
-        RETURN,
-        "return (shifted.exp() / shifted.exp().sum(axis, keepdim=True) + 1e-10).log()",
-        "A small number hides the underflow: every log-probability below its logarithm is wrong. "
-        "Subtract the log of the sum from x instead.",
+    *(
+        edit(
+            RETURN,
+            f"return (shifted.exp() / shifted.exp().sum(axis, keepdim=True) + {small}).log()",
+            "A small number hides the underflow: every log-probability below its logarithm is wrong. "
+            "Subtract the log of the sum from x instead.",
+        )
+        for small in ("1e-8", "1e-10", "1e-12")
     ),
     edit(
         RETURN,
@@ -125,11 +132,17 @@ ask.mistakes(
         "shifted.exp().mean(",
         "The exponentials are averaged, which is off by the log of their number: add them up.",
     ),
+    edit(RETURN, "return shifted - shifted.exp().sum(axis, keepdim=True).log().detach()", CUT),
     edit(
-        RETURN,
-        "return shifted - shifted.exp().sum(axis, keepdim=True).log().detach()",
-        "The log of the sum was cut from the graph (detach, .data, .item or no_grad): the gradient must flow "
-        "through it, too.",
+        f"{SHIFTED}\n    {RETURN}",
+        "shifted = x - x.amax(axis, keepdim=True).detach()\n"
+        "    return shifted - shifted.exp().sum(axis, keepdim=True).log().detach()",
+        CUT,
+    ),
+    edit(
+        f"{SHIFTED}\n    {RETURN}",
+        "shifted = x - x.max()\n    return shifted - shifted.exp().sum().log()",
+        "Maximum and sum run over the whole tensor: every slice along the axis has its own.",
     ),
     edit(
         RETURN,

@@ -80,6 +80,7 @@ def _alike(flaw: str) -> Callable[[Any, Case], str]:
 
 ask.checks(
     drawn_from("tokens", law=law, title="draws every token with its probability", weight=2),
+    drawn_from("two at a time", law=law, title="two draws at a time follow the same probabilities"),
     drawn_from("pairs in a row", law=law_in_a_row, title="the draws of a row are independent of each other"),
     drawn_from("pairs of rows", law=law_of_rows, title="the rows are independent of each other"),
     same("again", as_="once", title="the same generator gives the same tokens"),
@@ -106,8 +107,8 @@ ask.mistakes(
         "and draw.",
     ),
     edit(
-        "size = (probabilities.shape[0], count)",
-        "size = (probabilities.shape[0], 1)",
+        RAND,
+        "points = torch.rand((len(edges), 1), generator=generator, dtype=edges.dtype).expand(size)",
         "One uniform number serves all draws of a row, so they are all the same token: draw one for each.",
     ),
     edit(

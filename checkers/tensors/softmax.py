@@ -47,6 +47,11 @@ ask.checks(
 )
 
 AXIS = "The last axis is written into the code: use the axis that is passed, everywhere."
+ONE_FOR_ALL = (
+    "One maximum serves the whole tensor: where all numbers lie far below it, 0 is divided by 0. "
+    "Take the maximum along the axis."
+)
+SMALL = "A small number is added to the sum, which is never below 1 here: the probabilities no longer sum to 1."
 
 ask.mistakes(
     edit(
@@ -71,12 +76,8 @@ ask.mistakes(
         "The maximum is always taken along the last axis, so what is subtracted differs within a softmax: "
         "use the axis that is passed.",
     ),
-    edit(
-        "x.amax(axis, keepdim=True)",
-        "x.amax()",
-        "One maximum serves the whole tensor: where all numbers lie far below it, 0 is divided by 0. "
-        "Take the maximum along the axis.",
-    ),
+    edit("x.amax(axis, keepdim=True)", "x.amax()", ONE_FOR_ALL),
+    edit("x.amax(axis, keepdim=True)", "x.max()", ONE_FOR_ALL),
     edit(
         "x.amax(axis, keepdim=True)",
         "x.amin(axis, keepdim=True)",
@@ -104,11 +105,8 @@ ask.mistakes(
         "powers.norm(dim=axis, keepdim=True)",
         "This divides by the length of the vector: divide by the sum, so that the probabilities sum to 1.",
     ),
-    edit(
-        "powers / powers.sum(axis, keepdim=True)",
-        "powers / (powers.sum(axis, keepdim=True) + 1e-6)",
-        "A small number is added to the sum, which is never below 1 here: the probabilities no longer sum to 1.",
-    ),
+    edit("powers.sum(axis, keepdim=True)", "(powers.sum(axis, keepdim=True) + 1e-6)", SMALL),
+    edit("powers.sum(axis, keepdim=True)", "(powers.sum(axis, keepdim=True) + 1e-8)", SMALL),
     edit(
         "powers / powers.sum(axis, keepdim=True)",
         "powers / powers.sum(axis, keepdim=True).detach()",

@@ -14,7 +14,7 @@ ask = Exercise("straight_through", batch=["x", "cotangent"])
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, shape, threshold, spread in [
-        ("threshold 0.5", (3, 7), 0.5, 1),
+        ("threshold 0.5", (7, 30), 0.5, 1),
         ("threshold 0, three axes", (2, 3, 5), 0.0, 1),
         ("a negative threshold, many numbers", (6, 40), -1.25, 1),
         ("a batch of one", (1, 9), 0.25, 1),
@@ -38,6 +38,8 @@ ask.checks(
 )
 
 RETURN = "return step + (x - x.detach())"
+FLIPPED = "The gradient has its sign flipped: add x - x.detach(), and do not take it away."
+MINUS = "Entries below the threshold give -1: they give 0."
 
 ask.mistakes(
     edit(
@@ -87,14 +89,14 @@ ask.mistakes(
     ),
     edit(
         RETURN,
-        "return step - (x - x.detach())",
-        "The gradient has its sign flipped: pass it on as it is.",
+        "return step + x - x.detach()",
+        "step + x is rounded before x is taken away again, so the output is not always exactly 0 or 1: put brackets "
+        "around x - x.detach().",
     ),
-    edit(
-        RETURN,
-        "return step * 2 - 1 + (x - x.detach())",
-        "Entries below the threshold give -1: they give 0.",
-    ),
+    edit(RETURN, "return step - (x - x.detach())", FLIPPED),
+    edit(RETURN, "return step + x.detach() - x", FLIPPED),
+    edit(RETURN, "return step * 2 - 1 + (x - x.detach())", MINUS),
+    edit(RETURN, "return torch.sign(x - threshold) + (x - x.detach())", MINUS),
     edit(
         RETURN,
         "return step * x + (x * (1 - step) - (x * (1 - step)).detach())",

@@ -42,6 +42,7 @@ ask.checks(
 
 MEAN = "found.masked_fill(outside, 0).sum(1) / (~outside).sum(0)"
 CUT = "was cut from the graph (detach, .data, .item or no_grad): gradients must pass."
+BOTH = "The upper triangle is counted as well: only keys at or before the query belong to an offset."
 
 ask.mistakes(
     edit(
@@ -81,11 +82,8 @@ ask.mistakes(
         "pattern.mT.gather(-1, ",
         "These are the diagonals above the main one, keys after the query: the key is `offset` positions *before* it.",
     ),
-    edit(
-        "pattern.gather(-1, ",
-        "(pattern.tril() + pattern.triu(1).mT).gather(-1, ",
-        "The upper triangle is counted as well: only keys at or before the query belong to an offset.",
-    ),
+    edit("pattern.gather(-1, ", "(pattern.tril() + pattern.triu(1).mT).gather(-1, ", BOTH),
+    edit("pattern.gather(-1, ", "(pattern + pattern.mT).gather(-1, ", BOTH),
     edit(
         MEAN,
         f"({MEAN}).flip(-1)",

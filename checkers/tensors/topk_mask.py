@@ -31,6 +31,7 @@ ask.checks(
 )
 
 RETURN = "return torch.zeros_like(x).scatter(-1, places, values)"
+WHOLE = "The largest are sought in the whole tensor: every row keeps k entries of its own."
 
 ask.mistakes(
     edit(
@@ -54,15 +55,18 @@ ask.mistakes(
         "return torch.where(x >= values.min(), x, 0)",
         "All rows are cut at one threshold, the lowest: every row has its own.",
     ),
-    edit(
-        RETURN,
-        "return torch.where(x >= x.flatten().topk(k * len(x)).values[-1], x, 0)",
-        "The largest are sought in the whole tensor: every row keeps k entries of its own.",
-    ),
+    edit(RETURN, "return torch.where(x >= x.flatten().topk(k * len(x)).values[-1], x, 0)", WHOLE),
+    edit(RETURN, "return torch.where(x >= x.flatten().topk(k).values[-1], x, 0)", WHOLE),
     edit(
         "places, values)",
-        "places, values * 0 + 1)",
+        "places, torch.ones_like(values))",
         "The kept entries are replaced by 1: keep their values.",
+    ),
+    edit(
+        RETURN,
+        "cut = x.sort(-1, descending=True).values[:, min(k, x.shape[1] - 1), None]\n"
+        "    return torch.where(x >= cut, x, 0)",
+        "One entry too many is kept: counted from 0, the k-th largest has the rank k - 1.",
     ),
     edit(
         "places, values)",

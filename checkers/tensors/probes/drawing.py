@@ -6,6 +6,7 @@ Learners' processes hold this file: it contains no answer.
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from headwork.checkers.probing import Answer, Case, generator, gradient
@@ -17,22 +18,24 @@ def topk_mask(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 
 def sample_categorical(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
-    def draw(count: int, seed: int) -> Tensor:
-        source = generator(seed, case.probabilities.device)
+    def draw(count: int, source: torch.Generator) -> Tensor:
         return answer.sample_categorical(case.probabilities, count, generator=source)
 
-    tokens = draw(case.count, case.seed)
+    device = case.probabilities.device
+    tokens = draw(case.count, generator(case.seed, device))
     yield "tokens", tokens
     if not isinstance(tokens, Tensor) or tokens.shape != (len(case.probabilities), case.count):
         return
     yield "pairs in a row", _halves(tokens[:, ::2], tokens[:, 1::2], case)
     if len(tokens) > 1:
         yield "pairs of rows", _halves(tokens, tokens.roll(-1, 0), case)
+    source = generator(case.seed + 1, device)
+    yield "two at a time", torch.cat([draw(2, source) for _ in range(250)], 1)
     for name in ("once", "again"):
-        yield name, draw(20, case.seed)
-    source = generator(case.seed, case.probabilities.device)
-    yield "two calls", [answer.sample_categorical(case.probabilities, 60, generator=source) for _ in range(2)]
-    yield "two seeds", [draw(60, case.seed + step) for step in (1, 2)]
+        yield name, draw(20, generator(case.seed, device))
+    source = generator(case.seed, device)
+    yield "two calls", [draw(60, source) for _ in range(2)]
+    yield "two seeds", [draw(60, generator(case.seed + step, device)) for step in (1, 2)]
 
 
 def _halves(one: Tensor, other: Tensor, case: Case) -> Tensor:
