@@ -47,6 +47,8 @@ def chapter_code(
     chapter: Chapter, *, filled: bool = False, solutions: Path = SOLUTIONS, names: Names = asked_names
 ) -> Code:
     """The stubs of a chapter, or its references when `filled`. Raises BuildError."""
+    if not chapter.exercises:
+        return Code("", {})
     try:
         source = assembled(solutions, chapter.name)
     except FileNotFoundError as error:

@@ -59,6 +59,11 @@ class Chapter:
         """Exercises and findings, in the order of the text."""
         return tuple(block for block in self.blocks if isinstance(block, ExerciseText))
 
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The live figures, in the order of the text."""
+        return tuple(block for block in self.blocks if isinstance(block, Figure))
+
 
 def chapters(course: Path = COURSE) -> list[Chapter]:
     """Every chapter, in the order of the course. Raises ChapterError."""

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 from headwork.chapters import course
 
-if TYPE_CHECKING:  # importing it imports torch
+if TYPE_CHECKING:  # importing these imports torch
     from headwork.checkers.exercise import Exercise
+    from headwork.checkers.figure import Figure
 
 
 class UnknownExercise(Exception):
     """No exercise has this id; the message offers the closest."""
+
+
+class UnknownFigure(Exception):
+    """No figure has this id; the message offers the closest."""
 
 
 def ids(chapter: str | None = None) -> list[str]:
@@ -35,3 +40,20 @@ def exercise(id: str) -> "Exercise":
     assert isinstance(ask, Exercise)
     ask.id = id
     return ask
+
+
+def figure_ids() -> list[str]:
+    """The ids of all figures, `gpt2.causal_mask`, in the order of the text."""
+    return [f"{each.name}.{block.name}" for each in course.chapters() for block in each.figures]
+
+
+@lru_cache
+def figure(id: str) -> "Figure":
+    """The figure with this id: an entry of FIGURES in its chapter's `figures.py`. Raises UnknownFigure."""
+    known = figure_ids()
+    if id not in known:
+        close = difflib.get_close_matches(id, known, n=1, cutoff=0.5)
+        raise UnknownFigure(f"there is no figure `{id}`; {f'did you mean `{close[0]}`?' if close else 'see the text.'}")
+    chapter, name = id.split(".")
+    found: Figure = import_module(f"headwork.checkers.{chapter}.figures").FIGURES[name]
+    return found

@@ -57,6 +57,11 @@ class Satisfies(Check):
     flaw: Callable[[Any, Case], str] = lambda value, case: ""
 
 
+@dataclass(frozen=True)
+class Claim(Satisfies):
+    """A claim about a model, judged by experiment. Two claims do the same when the same is wrong with them."""
+
+
 def equal(name: str, *ways: str, title: str, weight: float = 1) -> Equal:
     """The value `name` (or, in each case, one of the `ways`) equals the reference's."""
     return Equal(name, title, weight, ways)
@@ -80,6 +85,11 @@ def stable(name: str, *, on: Sequence[str], title: str, weight: float = 1) -> St
 def satisfies(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight: float = 1) -> Satisfies:
     """`flaw(value, case)` returns '' for the value `name`, or the sentence that says what is wrong."""
     return Satisfies(name, title, weight, flaw)
+
+
+def claim(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight: float = 1) -> Claim:
+    """`flaw(value, case)` tries the claim `name` by experiment: it returns '' or the sentence that says what fails."""
+    return Claim(name, title, weight, flaw)
 
 
 def at_most(name: str, bound: str, *, title: str, weight: float = 1) -> Satisfies:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-from headwork.checkers.checks import Check, DrawnFrom, Equal, Same, Satisfies
+from headwork.checkers.checks import Check, Claim, DrawnFrom, Equal, Same, Satisfies
 from headwork.grading.compare import Comparison
 from headwork.grading.judge import Known, holds, names_of
 from headwork.grading.plan import Observation
@@ -78,8 +78,8 @@ def _alike_in(
     rules = (DrawnFrom, Same, Satisfies)
     check = next((each for each in checks if each.name == name and isinstance(each, rules)), None)
     if isinstance(check, Satisfies):
-        case = known.runs[index].case
-        return bool(check.flaw(value, case)) == bool(check.flaw(theirs, case))
+        flaws = [check.flaw(each, known.runs[index].case) for each in (value, theirs)]
+        return flaws[0] == flaws[1] if isinstance(check, Claim) else bool(flaws[0]) == bool(flaws[1])
     if isinstance(check, DrawnFrom):
         law = check.law(known.runs[index].case)
         return isinstance(value, Tensor) and isinstance(theirs, Tensor) and draws_alike(value, theirs, law)

@@ -160,16 +160,17 @@ class Conversation:
         device = self.grader.setting.device
         self.grader.warm([self.chapter])
         facts = known(exercise.id, self.grader.seed, False, device)  # while the worker may still be loading torch
-        quick = self._put(self._session(), program, exercise, facts.runs, exercise.seconds)
+        quick = self.put(program, exercise.id, facts.runs, exercise.seconds, exercise.forbid)
         outcome = Outcome(program, known=facts, quick=quick)
         if self.grader.slow and exercise.slow_seconds and outcome.quick.went_through:
             outcome.slow_known = known(exercise.id, self.grader.seed, True, device)
             runs, seconds = outcome.slow_known.runs, exercise.slow_seconds
-            outcome.slow = self._put(self._session(), program, exercise, runs, seconds)
+            outcome.slow = self.put(program, exercise.id, runs, seconds, exercise.forbid)
         return outcome
 
     def _session(self) -> Session:
         if self.session is None:
+            self.grader.warm([self.chapter])
             try:
                 self.session = self.grader.servers[self.chapter].session()
             except WorkerFault:
@@ -178,7 +179,9 @@ class Conversation:
                 self.session = self.grader.servers[self.chapter].session()
         return self.session
 
-    def _put(self, session: Session, program: Program, exercise: Exercise, runs: list[Run], seconds: float) -> Heard:
+    def put(self, program: Program, probe: str, runs: list[Run], seconds: float, forbid: tuple[str, ...] = ()) -> Heard:
+        """Puts runs to the program by the probe of this id, and returns what its process said. Raises WorkerFault."""
+        session = self._session()
         heard = Heard([Observation() for _ in runs])
         tree, bodies = encode([[run.case.name, run.case.inputs] for run in runs])
         job = {
@@ -186,8 +189,8 @@ class Conversation:
             "names": program.names,
             "future": program.future,
             "chapter": self.chapter,
-            "probe": exercise.id.split(".")[1],
-            "forbid": exercise.forbid,
+            "probe": probe.split(".")[1],
+            "forbid": forbid,
             "device": self.grader.setting.device,
             "cases": tree,
         }

@@ -108,7 +108,7 @@ def _permuted(got: Tensor, want: Tensor) -> str:
     for axis in range(got.dim()):
         if not 1 < got.shape[axis] <= 64:
             continue
-        rows, due = got.movedim(axis, 0).flatten(1), want.movedim(axis, 0).flatten(1)
+        rows, due = (each.movedim(axis, 0).reshape(got.shape[axis], -1) for each in (got, want))
         nearest = torch.cdist(rows, due).argmin(-1)
         if len(nearest.unique()) == len(rows) and _close(rows, due[nearest]):
             return f"The slices along axis {axis} are right but in the wrong order."

@@ -81,9 +81,19 @@ class Desk:
         path = self._file(id)
         if path:
             return submission.read(path)
-        others = [each.id for each in chapter(id.partition(".")[0], self.course).exercises if each.id != id]
-        units = [_unit(each, self.sheet(each).text) for each in others]
-        return Submission("draft", (*(unit for unit in units if unit.source.strip()), _unit(id, text)))
+        others = self._sheets(id.partition(".")[0], without=id)
+        return Submission("draft", (*others, _unit(id, text)))
+
+    def work(self, name: str) -> Submission:
+        """All that the learner has of a chapter: the file, or drafts and stubs. Raises submission.Unreadable."""
+        exercises = chapter(name, self.course).exercises
+        path = self._file(exercises[0].id) if exercises else None
+        return submission.read(path) if path else Submission("draft", self._sheets(name))
+
+    def _sheets(self, name: str, without: str = "") -> tuple[Unit, ...]:
+        ids = [each.id for each in chapter(name, self.course).exercises if each.id != without]
+        units = (_unit(id, self.sheet(id).text) for id in ids)
+        return tuple(unit for unit in units if unit.source.strip())
 
     def _file(self, id: str) -> Path | None:
         path = self.workspace.file(id) if self.workspace else None

@@ -61,6 +61,12 @@ CSS = """
 .st-key-reading [data-testid="stMarkdownContainer"] table { display: block; overflow-x: auto; }
 [class*="st-key-predict"] { border-left: 3px solid light-dark(#2f5d8a, #8fb8de); padding-left: 1.1rem;
   max-width: 40rem; }
+[class*="st-key-figure"] { max-width: 40rem; border-block: 1px solid var(--line); padding: .9rem 0 .6rem;
+  overflow-x: auto; }
+[class*="st-key-figure"] [data-testid="stWidgetLabel"] p { font: 400 .85rem/1.3 "Source Sans", sans-serif;
+  color: var(--quiet); }
+.hw-caption code { font: .92em CODE; background: none; padding: 0; color: inherit; }
+.hw-caption { color: var(--quiet); font-size: .9rem; line-height: 1.45; margin: 0; }
 
 .st-key-writing textarea { font: .875rem/1.55 CODE; tab-size: 4; white-space: pre; overflow-x: auto; }
 .st-key-writing [data-testid="stCode"] code { font-size: .82rem; line-height: 1.5; }

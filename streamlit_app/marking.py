@@ -2,7 +2,7 @@
 
 import atexit
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headwork.gradebook import practice
 from headwork.gradebook.store import Gradebook
@@ -11,6 +11,7 @@ from headwork.grading.report import Report, Verdict
 
 if TYPE_CHECKING:  # importing it imports torch
     from headwork.grading.dispatch import Grader
+    from headwork.grading.figure import Drawn
 
 SAID_BY_US = "The grader failed, not your code: nothing was counted. Press Check again."
 
@@ -37,6 +38,10 @@ class Marking:
         """Grades one exercise and records it. An exception of ours becomes a verdict that says so."""
         return self._thread.submit(self._check, gradebook, learner, work, id)
 
+    def draw(self, work: Submission, id: str, settings: dict[str, Any]) -> "Future[Drawn]":
+        """Runs the learner's code for a live figure. An exception of ours becomes a problem that says so."""
+        return self._thread.submit(self._draw, work, id, settings)
+
     def close(self) -> None:
         """Ends the workers; nothing can be checked after it."""
         self._thread.shutdown(cancel_futures=True)
@@ -59,6 +64,14 @@ class Marking:
         except Exception as error:
             verdict = Verdict(id, "grader_fault", message=SAID_BY_US, detail=f"{type(error).__name__}: {error}")
             return Report(work.name, (verdict,))
+
+    def _draw(self, work: Submission, id: str, settings: dict[str, Any]) -> "Drawn":
+        from headwork.grading.figure import Drawn, draw
+
+        try:
+            return draw(self._ready(), work, id, settings)
+        except Exception as error:
+            return Drawn(id, settings, problem=f"The figure could not be drawn, by no fault of yours: {error}")
 
     def _ready(self) -> "Grader":
         from headwork.grading.dispatch import Grader

@@ -14,7 +14,7 @@ from headwork.gradebook.errors import GradebookError
 from headwork.gradebook.home import gradebook_file
 from headwork.gradebook.store import ME, Gradebook
 from headwork.grading.render.words import number
-from headwork.streamlit_app import editor, logic, looks
+from headwork.streamlit_app import editor, figure, logic, looks
 from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.marking import Marking
 
@@ -61,7 +61,7 @@ def _page(desk: Desk) -> None:
     else:
         left = st.container()
     with left, st.container(key="reading"):
-        _text(here, id)
+        _text(desk, here, id)
 
 
 def _top(course: practice.Map, here: Chapter, id: str, passed: set[str]) -> None:
@@ -87,18 +87,18 @@ def _choice(where: DeltaGenerator, label: str, options: list[str], now: str, say
     where.selectbox(label, options, format_func=say, key=key, on_change=go, label_visibility="collapsed")
 
 
-def _text(here: Chapter, id: str) -> None:
+def _text(desk: Desk, here: Chapter, id: str) -> None:
     """The part of the chapter's text around an exercise."""
     blocks = logic.part(here, id)
     if not here.exercises or here.exercises[0].id == id:
         st.markdown(f"# {here.title}")
         st.html(f'<p class="hw-lead">{escape(here.summary)}</p>')
     for at, block in enumerate(blocks):
-        _block(block, at)
+        _block(block, at, desk, here.name)
     _ways_on(id)
 
 
-def _block(block: Block, at: int) -> None:
+def _block(block: Block, at: int, desk: Desk, chapter: str) -> None:
     match block:
         case Prose():
             st.markdown(logic.shown(block.markdown))
@@ -112,7 +112,7 @@ def _block(block: Block, at: int) -> None:
             with st.expander("Reading"):
                 st.markdown(logic.shown(block.markdown))
         case Figure():
-            st.caption(f"Figure: {block.caption}", help=block.alt or None)
+            figure.show(desk, marking(), f"{chapter}.{block.name}", block)
         case ExerciseText():
             st.html(f'<p class="hw-here">Exercise: {escape(block.title)} ({escape(logic.about(block))})</p>')
 

@@ -5,6 +5,8 @@ names and parameters stay as they are, and helpers of your own are welcome.
 `headwork check gpt2.layer_norm` checks one of them.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -62,16 +64,6 @@ class Attention(nn.Module):
         raise NotImplementedError("write Attention.forward")
 
 
-# gpt2.top_p: Nucleus sampling
-# 5 points, about 25 minutes. Check it with: headwork check gpt2.top_p
-def top_p(logits: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
-    """Draws one token a row from the nucleus: the fewest most likely tokens whose probabilities reach `p` together.
-
-    logits: (row, vocab). Returns (row,), integers. Randomness comes from `generator` alone.
-    """
-    raise NotImplementedError("write top_p")
-
-
 # gpt2.train: The training loop
 # 6 points, about 30 minutes. Check it with: headwork check gpt2.train
 def train(
@@ -83,3 +75,21 @@ def train(
     The loss is the mean cross-entropy of each next token; gradients longer than `max_norm` are scaled down to it.
     """
     raise NotImplementedError("write train")
+
+
+# gpt2.top_p: Nucleus sampling
+# 5 points, about 25 minutes. Check it with: headwork check gpt2.top_p
+def top_p(logits: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
+    """Draws one token a row from the nucleus: the fewest most likely tokens whose probabilities reach `p` together.
+
+    logits: (row, vocab). Returns (row,), integers. Randomness comes from `generator` alone.
+    """
+    raise NotImplementedError("write top_p")
+
+
+# gpt2.hidden_bug: Which of these models are broken, and how?
+# 6 points, about 60 minutes. Check it with: headwork check gpt2.hidden_bug
+CASE = ...
+
+
+HIDDEN_BUGS: list[tuple[str, list[int]]] = ...

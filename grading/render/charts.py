@@ -1,0 +1,143 @@
+"""Charts of live figures, by the figure's id: each draws what the learner's code returned, whatever that is.
+
+Colours are chosen so that a chart reads on light and on dark paper; text takes the page's own colours.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from headwork.grading.figure import Drawn
+
+if TYPE_CHECKING:  # importing it takes half a second
+    import altair
+
+BLUE, AMBER = "#4479ad", "#c98a2b"
+SHADES = [f"{BLUE}08", BLUE]  # from nearly nothing to full
+MOST_CELLS = 4096
+
+
+class NotDrawable(ValueError):
+    """Why a value cannot be drawn: a sentence for the learner."""
+
+
+def chart(drawn: Drawn) -> Any:
+    """The picture, an Altair chart. Raises NotDrawable when what the learner's code returned has another form."""
+    return CHARTS[drawn.id](drawn)
+
+
+def table(value: Any, name: str, *sizes: int) -> Tensor:
+    """The value as a tensor of these sizes, finite and on the CPU. Raises NotDrawable."""
+    if not isinstance(value, Tensor) or tuple(value.shape) != sizes:
+        got = f"has shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+        raise NotDrawable(f"What `{name}` returns {got}; the figure shows a tensor of shape {sizes}.")
+    numbers = value.detach().cpu().double()
+    if not torch.isfinite(numbers).all():
+        raise NotDrawable(f"What `{name}` returns holds NaN or infinite numbers.")
+    return numbers
+
+
+def heatmap(values: Tensor, rows: list[str], columns: list[str], title: str = "") -> "altair.Chart":
+    """A square of shades from 0 to 1: a row for each query, a column for each key."""
+    import altair
+
+    cells = [
+        {"query": f"{r:02} {row}", "key": f"{c:02} {column}", "weight": round(float(values[r, c]), 4)}
+        for r, row in enumerate(rows)
+        for c, column in enumerate(columns)
+    ]
+    if len(cells) > MOST_CELLS:
+        raise NotDrawable("There are too many positions to draw.")
+    label: dict[str, Any] = {
+        "labelExpr": "slice(datum.label, 3)",
+        "labelOverlap": False,
+        "labelLimit": 90,
+        "ticks": False,
+    }
+    shown: altair.Chart = (
+        altair.Chart(altair.Data(values=cells), title=title)
+        .mark_rect(stroke=f"{BLUE}33", strokeWidth=0.5)
+        .encode(
+            altair.X("key:O", title="key", axis=altair.Axis(orient="top", labelAngle=-60, **label)),
+            altair.Y("query:O", title="query", axis=altair.Axis(**label)),
+            altair.Color("weight:Q", scale=altair.Scale(domain=[0, 1], range=SHADES, clamp=True), legend=None),
+            tooltip=["query:O", "key:O", "weight:Q"],
+        )
+        .properties(width="container", height=min(30 * len(rows), 420))
+    )
+    return shown
+
+
+def _visible_keys(drawn: Drawn) -> "altair.Chart":
+    queries, keys = drawn.inputs["queries"], drawn.inputs["keys"]
+    mask = table(drawn.values.get("mask"), "causal_mask", queries, keys)
+    return heatmap(mask, [f"{keys - queries + q}" for q in range(queries)], [str(k) for k in range(keys)])
+
+
+def _one_head(drawn: Drawn) -> "altair.Chart":
+    words = drawn.inputs["words"]
+    pattern = table(drawn.values.get("pattern"), "attention_pattern", 1, 1, len(words), len(words))
+    return heatmap(pattern[0, 0], words, words)
+
+
+def _sampling_distribution(drawn: Drawn) -> Any:
+    import altair
+
+    words, draws = drawn.inputs["words"], drawn.inputs["draws"]
+    tokens = table(drawn.values.get("tokens"), drawn.inputs["way"], draws).long()
+    if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(words):
+        raise NotDrawable("Some tokens drawn are not in the vocabulary.")
+    shares = tokens.bincount(minlength=len(words)) / draws
+    exact = drawn.inputs["logits"].softmax(-1)[0]
+    rows = [
+        {"token": word, "yours": float(share), "model": float(p)}
+        for word, share, p in zip(words, shares, exact, strict=True)
+    ]
+    order = [row["token"] for row in sorted(rows, key=lambda row: -row["model"])]
+    base = altair.Chart(altair.Data(values=rows)).encode(
+        altair.Y("token:N", sort=order, title=None),
+        tooltip=[
+            altair.Tooltip("token:N"),
+            altair.Tooltip("yours:Q", format=".3f"),
+            altair.Tooltip("model:Q", format=".3f"),
+        ],
+    )
+    title = f"share of {draws} draws (bars) beside the model's probability (ticks)"
+    bars = base.mark_bar(color=BLUE, opacity=0.75).encode(altair.X("yours:Q", title=title))
+    ticks = base.mark_tick(color=AMBER, thickness=2.5, size=13).encode(altair.X("model:Q"))
+    return altair.layer(bars, ticks).properties(height=15 * len(words), width="container")
+
+
+def _diagonals(drawn: Drawn) -> Any:
+    import altair
+
+    patterns, names = drawn.inputs["patterns"], drawn.inputs["names"]
+    length = patterns.shape[-1]
+    means = table(drawn.values.get("diagonals"), "diagonals", len(names), length)
+    labels = [str(position) for position in range(length)]
+    rows = []
+    for pattern, mean, name in zip(patterns, means, names, strict=True):
+        offsets = [{"offset": offset, "mean": round(float(each), 4)} for offset, each in enumerate(mean)]
+        bars = (
+            altair.Chart(altair.Data(values=offsets))
+            .mark_bar(color=AMBER)
+            .encode(
+                altair.X("offset:O", title="offset", axis=altair.Axis(labelAngle=0)),
+                altair.Y("mean:Q", scale=altair.Scale(domain=[0, 1]), title="mean attention"),
+                tooltip=["offset:O", "mean:Q"],
+            )
+            .properties(width=220, height=150)
+        )
+        square = heatmap(pattern, labels, labels, name).properties(width=150, height=150)
+        rows.append(altair.hconcat(square, bars))
+    return altair.vconcat(*rows).resolve_scale(color="independent")
+
+
+CHARTS: dict[str, Callable[[Drawn], Any]] = {
+    "gpt2.visible_keys": _visible_keys,
+    "gpt2.one_head": _one_head,
+    "gpt2.sampling_distribution": _sampling_distribution,
+    "tensors.diagonals": _diagonals,
+}

@@ -1,0 +1,147 @@
+"""Models by name: those that are shipped, those in the folders of $HEADWORK_MODELS, and OpenAI's GPT-2.
+
+A model is a folder of `config.json` and `model.safetensors`, as transformers writes them for GPT2LMHeadModel, and
+`tokenizer.json` if it has words. A model that transformers' class cannot be has `"model_type": "headwork"`, the
+fields of Config, and our own names for its weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # torch is imported when a model is asked for
+    import torch
+    from torch import Tensor
+
+    from headwork.models.gpt2 import GPT2
+
+SHIPPED = Path(__file__).parent / "weights"
+VARIABLE = "HEADWORK_MODELS"
+OPENAI = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
+FILES = ("config.json", "tokenizer.json", "model.safetensors")
+
+
+class Unavailable(Exception):
+    """The model is not on this machine and could not be fetched; the message says what to run."""
+
+
+def folders() -> dict[str, Path]:
+    """Every model that is here, by name; the first place that has a name wins.
+
+    The rule of `headwork.grading.resources`, which says it for workers: those of the chapters that build a GPT-2 have
+    no `headwork.models`, and this floor imports nothing above it. A test holds the two together.
+    """
+    places = [Path(place) for place in os.environ.get(VARIABLE, "").split(os.pathsep) if place]
+    found: dict[str, Path] = {}
+    for place in [*places, SHIPPED]:
+        for file in sorted(place.glob("*/model.safetensors")):
+            found.setdefault(file.parent.name, file.parent)
+    return found
+
+
+def names() -> list[str]:
+    """The names that `load` knows; OpenAI's models may have to be fetched first."""
+    return list(dict.fromkeys([*folders(), *OPENAI]))
+
+
+def load(name: str | Path, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> GPT2:
+    """The model of this name, or of this folder, with its tokenizer; in float32 unless `dtype` says otherwise.
+
+    Raises ValueError for an unknown name, Unavailable when OpenAI's weights cannot be got.
+    """
+    from safetensors.torch import load_file
+
+    from headwork.models.tokenizer import Tokenizer
+
+    folder = _folder(name)
+    model = build(
+        json.loads((folder / "config.json").read_text(encoding="utf-8")), load_file(folder / FILES[-1]), dtype
+    )
+    if (folder / "tokenizer.json").exists():
+        model.tokenizer = Tokenizer(folder / "tokenizer.json")
+    return model.to(device)
+
+
+def build(settings: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> GPT2:
+    """The model of a `config.json` and of the tensors beside it: what `headwork.grading.resources` hands to probes.
+
+    Raises ValueError when they do not fit, for our own form PyTorch's RuntimeError.
+    """
+    import torch
+
+    from headwork.models.config import Config
+    from headwork.models.convert import from_transformers, read_config
+    from headwork.models.gpt2 import GPT2
+
+    if settings.get("model_type") == "headwork":
+        config, own = Config(**{name: value for name, value in settings.items() if name != "model_type"}), dict(state)
+    else:
+        config = read_config(settings)
+        own = from_transformers(state, config)
+    with torch.device("meta"):  # no time for random weights, and no numbers drawn
+        model = GPT2(config)
+    model.to(dtype or torch.float32).to_empty(device="cpu")
+    for bias in model.buffers():  # those of a model without biases, in no file
+        bias.zero_()
+    model.load_state_dict(own)
+    return model.eval()
+
+
+def save(model: GPT2, folder: Path) -> None:
+    """Writes a folder that `load` reads, and transformers too where its GPT-2 can be such a model."""
+    from safetensors.torch import save_file
+
+    from headwork.models.convert import to_transformers, write_config
+
+    try:
+        settings, state = write_config(model.config), to_transformers(model.state_dict(), model.config)
+    except ValueError:
+        settings, state = {"model_type": "headwork", **asdict(model.config)}, model.state_dict()
+    if model.config.tied:
+        state.pop("lm_head.weight", None)  # stored once
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / FILES[-1], {"format": "pt"})
+    (folder / FILES[-1]).chmod(0o644)  # safetensors leaves it to its owner, and a worker may be somebody else
+
+
+def _folder(name: str | Path) -> Path:
+    """Where the model's files are."""
+    found = folders()
+    if str(name) in found:
+        return found[str(name)]
+    if (Path(name) / FILES[-1]).is_file():
+        return Path(name)
+    if name in OPENAI:
+        return _fetched(str(name))
+    if Path(name).is_dir():
+        raise ValueError(f"{name} holds no {FILES[-1]}")
+    raise ValueError(f"there is no model {str(name)!r}: there are {', '.join(names())}")
+
+
+def _fetched(name: str) -> Path:
+    """OpenAI's files, from transformers' cache or over the network."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from transformers.utils.hub import cached_file
+
+    def files(repository: str, local: bool) -> Path:
+        paths = [cached_file(repository, file, local_files_only=local) for file in FILES]
+        return Path(str(paths[-1])).parent
+
+    home = f"openai-community/{name}"
+    for repository in (home, name):  # the short one is its older name, and so that of older caches
+        with suppress(OSError):
+            return files(repository, local=True)
+    try:
+        get_hf_file_metadata(hf_hub_url(home, FILES[0]))  # without a network it fails at once; a download would retry
+        return files(home, local=False)
+    except Exception as error:  # whatever a network, a proxy or a full disk may bring
+        command = f"python -c \"from headwork.models import load; load('{name}')\""
+        why = f"and cannot be fetched ({type(error).__name__})"
+        raise Unavailable(f"{name} is not on this machine {why}: with a network, run once {command}") from None
