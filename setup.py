@@ -9,7 +9,7 @@ setup(
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
         "headwork.grading": ["schemas/*.json"],
-        "headwork.models": ["weights/README.md", "weights/*/*"],
+        "headwork.models": ["tokenizers/*/*", "weights/README.md", "weights/*/*"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],
     },
 )

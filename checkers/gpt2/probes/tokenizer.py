@@ -1,0 +1,87 @@
+"""What is asked of answers in chapter `gpt2`: the tokenizer.
+
+Learners' processes hold this file: it contains no answer.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from headwork.checkers.probing import Answer, Case
+
+
+def pretokenize(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    yield case.about, answer.pretokenize(case.text)
+
+
+def byte_pair_merge(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    ranks = read_ranks(case.merges)
+    yield "pieces", [_shown(answer.byte_pair_merge(unspelled(word), ranks)) for word in case.words]
+    yield "table", ranks == read_ranks(case.merges)
+
+
+def bpe_encode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    """Asked twice: as it stands, and with decoys for `pretokenize` and `byte_pair_merge`, which have exercises.
+
+    Only one of the two has to work: an answer may do without these functions, or not have them yet.
+    """
+    raised: list[Exception] = []
+    for way in ("as it stands", "with our parts"):
+        answer.restore()
+        if way == "with our parts":
+            answer.pretokenize, answer.byte_pair_merge = _decoy_words, _decoy_pieces
+        ranks, vocabulary = read_ranks(case.merges), read_vocabulary(case.vocabulary)
+        try:
+            yield f"ids {way}", [answer.bpe_encode(text, ranks, vocabulary) for text in case.texts]
+            unchanged = ranks == read_ranks(case.merges) and vocabulary == read_vocabulary(case.vocabulary)
+            yield f"tables {way}", unchanged
+        except Exception as error:
+            raised.append(error)
+    if len(raised) == 2:
+        raise raised[0]
+
+
+def bpe_decode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    vocabulary = read_vocabulary(case.vocabulary)
+    texts = [answer.bpe_decode(list(ids), vocabulary) for ids in case.ids]
+    yield "texts", [repr(text) if isinstance(text, bytes) else text for text in texts]
+    yield "table", vocabulary == read_vocabulary(case.vocabulary)
+
+
+def spelled(piece: bytes) -> str:
+    """Bytes as text that has no spaces and crosses the wire: 256 added to each."""
+    return "".join(chr(256 + byte) for byte in piece)
+
+
+def unspelled(text: str) -> bytes:
+    return bytes(ord(character) - 256 for character in text)
+
+
+def read_ranks(text: str) -> dict[tuple[bytes, bytes], int]:
+    """The table of lines `left right rank`, in the order of the lines."""
+    lines = (line.split(" ") for line in text.splitlines())
+    return {(unspelled(left), unspelled(right)): int(rank) for left, right, rank in lines}
+
+
+def read_vocabulary(text: str) -> dict[bytes, int]:
+    """The table of lines `piece token`, in the order of the lines."""
+    lines = (line.split(" ") for line in text.splitlines())
+    return {unspelled(piece): int(token) for piece, token in lines}
+
+
+def _shown(pieces: Any) -> Any:
+    """Pieces as they are written in Python: bytes do not cross the wire, and are not to be taken for text."""
+    return [repr(piece) for piece in pieces] if isinstance(pieces, (list, tuple)) else pieces
+
+
+def _decoy_words(text: str) -> list[str]:
+    """A cut that no exercise asks for: after every third character."""
+    return [text[place : place + 3] for place in range(0, len(text), 3)]
+
+
+def _decoy_pieces(word: bytes, ranks: dict[tuple[bytes, bytes], int]) -> list[bytes]:
+    """Pieces that no exercise asks for: of two bytes where there is such a merge, from every second byte on."""
+    pieces: list[bytes] = []
+    for place in range(0, len(word), 2):
+        one, other = word[place : place + 1], word[place + 1 : place + 2]
+        pieces += [one + other] if (one, other) in ranks or not other else [one, other]
+    return pieces
