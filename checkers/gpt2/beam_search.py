@@ -21,11 +21,11 @@ def _(rng: Rng) -> Iterator[Case]:
         ("two beams see further than one", 5, 6, 3, 2, 0.8),
         ("more beams than tokens", 4, 2, 5, 9, 0.6),
         ("as many beams as sequences", 3, 5, 2, 9, 1.2),
-        ("more beams than sequences", 3, 1, 2, 20, 1.0),
+        ("more beams than sequences", 3, 4, 2, 20, 1.0),
         ("one new token", 8, 3, 1, 4, 1.0),
     ]:
         while True:
-            language = weights(rng, spread, W_pair=(vocab, vocab, vocab), W_sum=(vocab, vocab))
+            language = weights(rng, spread, W_pair=(vocab, vocab, vocab), W_text=(31, vocab))
             prompt = rng.integers((length,), vocab)
             if "further" not in name or _greed_errs(language, prompt, n_new):
                 break
@@ -35,7 +35,7 @@ def _(rng: Rng) -> Iterator[Case]:
 def _greed_errs(language: dict[str, Tensor], prompt: Tensor, n_new: int) -> bool:
     """Whether the likeliest sequence begins with a token that is second for itself, well ahead of the greedy one."""
     found = {}
-    for tokens in torch.cartesian_prod(*[torch.arange(len(language["W_sum"]))] * n_new):
+    for tokens in torch.cartesian_prod(*[torch.arange(language["W_text"].shape[-1])] * n_new):
         text, total = prompt.tolist(), 0.0
         for token in tokens.tolist():
             logits = _next(language, text)
@@ -50,7 +50,8 @@ def _greed_errs(language: dict[str, Tensor], prompt: Tensor, n_new: int) -> bool
 def _next(language: dict[str, Tensor], text: list[int]) -> Tensor:
     """The logits, (vocab,), of the token after `text` in the probe's language."""
     before = text[-2] if len(text) > 1 else 0
-    return language["W_pair"][before, text[-1]] + language["W_sum"][sum(text) % len(language["W_sum"])]
+    weighted = sum((2 * position + 1) * token for position, token in enumerate(text))
+    return language["W_pair"][before, text[-1]] + language["W_text"][weighted % len(language["W_text"])]
 
 
 ask.checks(
@@ -65,7 +66,7 @@ CHOICE = "scores, best = candidates.topk(min(n_beams, len(candidates)))"
 COPIES = """
 def beam_search(model, prompt, n_new, n_beams):
     sequences = prompt.repeat(n_beams, 1)
-    scores = torch.full((n_beams,), -1e9, dtype=torch.float64)
+    scores = torch.full((n_beams,), {start}, device=prompt.device)
     scores[0] = 0
     for _ in range(n_new):
         steps = model(sequences)[:, -1].log_softmax(-1)
@@ -77,6 +78,10 @@ def beam_search(model, prompt, n_new, n_beams):
 UNMOVED = (
     "The new tokens are appended to the old sequences in their old order: each belongs to its parent, so reorder the "
     "sequences as the scores were."
+)
+JUNK = (
+    "With more beams than there are sequences, copies that never were in the running come back too: return only real "
+    "sequences."
 )
 ALONE = (
     "Each beam keeps its own best continuation: let all continuations of all beams compete, so that a good beam can "
@@ -115,15 +120,27 @@ ask.mistakes(
         "sequences.expand(len(tokens), -1) if len(sequences) == 1 else sequences, tokens[:, None]",
         UNMOVED,
     ),
-    replace(
-        "import torch\n" + COPIES.format(step="sequences = torch.cat([sequences, (best % vocab)[:, None]], 1)"),
-        UNMOVED,
+    *(
+        replace("import torch\n" + COPIES.format(start=start, step=step), sentence)
+        for start in ("-1e9", "-torch.inf")
+        for step, sentence in (
+            ("sequences = torch.cat([sequences, (best % vocab)[:, None]], 1)", UNMOVED),
+            ("sequences = torch.cat([sequences[best // vocab], (best % vocab)[:, None]], 1)", JUNK),
+        )
     ),
     edit(
         CHOICE,
         "scores, best = (scores[:, None] + steps).max(-1) if len(steps) > 1 else candidates.topk("
         "min(n_beams, len(candidates)))\n"
         "        best = best + torch.arange(len(steps)) * steps.shape[-1] if len(steps) > 1 else best",
+        ALONE,
+    ),
+    edit(
+        CHOICE,
+        "scores, best = (scores[:, None] + steps).max(-1) if len(steps) > 1 else candidates.topk("
+        "min(n_beams, len(candidates)))\n"
+        "        best = best + torch.arange(len(steps)) * steps.shape[-1] if len(steps) > 1 else best\n"
+        "        scores, order = scores.sort(descending=True)\n        best = best[order]",
         ALONE,
     ),
     edit(
@@ -207,6 +224,11 @@ ask.mistakes(
         STEPS,
         "model(sequences[:, -1:])[:, -1].log_softmax(-1)",
         "The model is shown the last token alone: give it the whole sequence.",
+    ),
+    edit(
+        STEPS,
+        "model(sequences[:, len(prompt) - 1 :])[:, -1].log_softmax(-1)",
+        "Of the prompt, the model is shown the last token alone: give it the whole sequence.",
     ),
     edit(
         STEPS,

@@ -71,6 +71,16 @@ ask.mistakes(
     ),
     edit(
         PAIRED,
+        "predictions = logits.flatten(0, 1)\n    targets = tokens.roll(1, 1).flatten()",
+        "`roll` runs the wrong way, so each position is asked for the token before it; and drop what wraps around.",
+    ),
+    edit(
+        PAIRED,
+        "predictions = logits[:, :-2].flatten(0, 1)\n    targets = tokens[:, 2:].flatten()",
+        "The shift is two: the logits at a position speak about the very next token.",
+    ),
+    edit(
+        PAIRED,
         "predictions = logits.flatten(0, 1)\n    targets = F.pad(tokens[:, 1:], (0, 1)).flatten()",
         "The targets are padded with token 0, and the last position is scored against it: drop that position instead.",
     ),
@@ -110,6 +120,15 @@ ask.mistakes(
         INLINE.format("predictions.softmax(-1).log()"),
         "A softmax rounds small probabilities to 0, and log(0) is minus infinity: compute the log-probabilities at "
         "once with log_softmax.",
+    ),
+    *(
+        edit(
+            CALL,
+            INLINE.format(f"(predictions.softmax(-1) + {small}).log()"),
+            "A small number is added before the logarithm, which caps how surprised the model can be and bends all "
+            "other losses: compute the log-probabilities at once with log_softmax.",
+        )
+        for small in ("1e-8", "1e-10", "1e-12")
     ),
     edit(
         CALL,

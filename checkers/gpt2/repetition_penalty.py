@@ -22,7 +22,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("large logits", (3, 12, 7), 300, 1.1),
     ]:
         tokens = rng.integers((rows, length), vocab)
-        tokens[:, -1] = tokens[:, 0]  # at least one token comes twice where there is room for it
+        tokens[:, length // 3] = tokens[:, 0]  # at least one token comes twice where there is room for it
         tokens = tokens.where(tokens != vocab // 2, 0)  # and one never comes
         yield Case(
             name,
@@ -61,6 +61,11 @@ ask.mistakes(
     edit(LOWERED, "logits - penalty", "The penalty is subtracted: it is a factor."),
     edit(
         LOWERED,
+        "logits - math.log(penalty)",
+        "The penalty's logarithm is subtracted: the penalty is a factor of the logit.",
+    ),
+    edit(
+        LOWERED,
         "logits - logits.abs() * (penalty - 1)",
         "A share of the logit's size is subtracted: divide positive logits by the penalty instead.",
     ),
@@ -89,6 +94,11 @@ ask.mistakes(
         ".scatter(-1, tokens, True)",
         ".scatter(-1, tokens[:, -1:], True)",
         "Only the last token is penalised: every token of the row counts.",
+    ),
+    edit(
+        ".scatter(-1, tokens, True)",
+        ".scatter(-1, tokens[:, :-1], True)",
+        "The last token is left out: every token of the row counts.",
     ),
     edit(
         LAST,

@@ -21,7 +21,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("k 1: the likeliest", 5, 7, 1, 1, 100),
         ("k is the whole vocabulary", 3, 6, 6, 1, 1000),
         ("k beyond the vocabulary", 2, 8, 50, 1, 1000),
-        ("far apart logits", 3, 10, 4, 60, 1000),
+        ("logits far from zero", 3, 10, 4, 400, 500),
         ("one row", 1, 11, 2, 0.5, 1000),
     ]:
         levels = 3 * spread * torch.arange(rows).double()[:, None]  # no row's threshold fits another
@@ -61,6 +61,11 @@ ask.mistakes(
     edit(
         SHARES,
         "probabilities = largest.masked_fill(largest <= largest[:, -1:], -torch.inf).softmax(-1)",
+        "The k-th likeliest token is dropped: keep what is equal to the threshold, not only what lies above it.",
+    ),
+    edit(
+        SHARES,
+        "probabilities = largest.masked_fill(largest <= largest[:, -1:], -1e9).softmax(-1)",
         "The k-th likeliest token is dropped: keep what is equal to the threshold, not only what lies above it.",
     ),
     edit(

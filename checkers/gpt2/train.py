@@ -17,7 +17,7 @@ ask = Exercise("train")
 def _(rng: Rng) -> Iterator[Case]:
     for name, vocab, width, lengths, options in [
         ("three batches", 7, 4, [(2, 5), (3, 6), (2, 4)], (0.05, 0.01, 100.0)),
-        ("clipping some of the steps", 5, 3, [(1, 3), (2, 8), (4, 3), (1, 9)], (0.02, 0.01, 0.8)),
+        ("clipping some of the steps", 5, 3, [(1, 3), (2, 8), (4, 3), (1, 9)], (0.02, 0.01, 1.2)),
         ("strong weight decay", 6, 5, [(2, 7), (2, 7)], (0.1, 0.5, 0.1)),
         ("a batch of one", 8, 3, [(1, 6), (1, 5), (1, 4)], (0.03, 0.1, 0.6)),
     ]:
@@ -25,7 +25,7 @@ def _(rng: Rng) -> Iterator[Case]:
         learning_rate, weight_decay, max_norm = options
         yield Case(
             name,
-            weights=weights(rng, 0.7, **shapes),
+            weights=weights(rng, 1.0, **shapes),
             batches=[rng.integers(shape, vocab) for shape in lengths],
             learning_rate=learning_rate,
             weight_decay=weight_decay,
@@ -134,6 +134,11 @@ ask.mistakes(
         LOSS,
         SCORED.format("model(tokens)[:, :-1]", "tokens[:, :-1]"),
         "The targets are not shifted: the model is asked for the token it has just read.",
+    ),
+    edit(
+        LOSS,
+        SCORED.format("model(tokens)", "tokens"),
+        "Nothing is shifted: drop the last position of the logits and the first of the tokens.",
     ),
     edit(
         "        optimiser.step()\n",

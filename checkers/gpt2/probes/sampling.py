@@ -25,7 +25,10 @@ def top_p(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 
 def _draws(case: Case, draw: Callable[..., Tensor]) -> Iterator[tuple[str, Any]]:
-    """Draws from every row: many, a few twice over, a few with other seeds, and a few from PyTorch's own source."""
+    """Draws from every row: many, a few twice over, a few with other seeds, and a few from PyTorch's own source.
+
+    The last draw is from the case's own rows, and so shows whether they are left alone.
+    """
 
     def drawn(repeats: int, seed: int) -> Tensor:
         rows = case.rows.repeat_interleave(repeats, 0)  # (row * repeats, vocab)
@@ -36,6 +39,7 @@ def _draws(case: Case, draw: Callable[..., Tensor]) -> Iterator[tuple[str, Any]]
         yield name, drawn(20, case.seed)
     yield "two seeds", [drawn(60, case.seed + step) for step in (1, 2)]
     yield "without a generator", draw(case.rows.repeat_interleave(50, 0))
+    draw(case.rows, generator=generator(case.seed, case.rows.device))
 
 
 def repetition_penalty(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -43,21 +47,22 @@ def repetition_penalty(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 
 class _Language(nn.Module):
-    """A small language whose next token depends on this one, the one before, and the sum of all so far."""
+    """A small language whose next token depends on this one, the one before, and all so far with their places."""
 
-    def __init__(self, vocab: int):
+    def __init__(self, texts: int, vocab: int):
         super().__init__()
         self.W_pair = nn.Parameter(torch.empty(vocab, vocab, vocab))
-        self.W_sum = nn.Parameter(torch.empty(vocab, vocab))
+        self.W_text = nn.Parameter(torch.empty(texts, vocab))
 
     def forward(self, tokens: Tensor) -> Tensor:
         before = nn.functional.pad(tokens, (1, -1))  # (row, position)
-        total = tokens.cumsum(-1) % len(self.W_sum)  # (row, position)
-        return self.W_pair[before, tokens] + self.W_sum[total]  # (row, position, vocab)
+        odd = 2 * torch.arange(tokens.shape[-1], device=tokens.device) + 1  # (position,)
+        text = (odd * tokens).cumsum(-1) % len(self.W_text)  # (row, position)
+        return self.W_pair[before, tokens] + self.W_text[text]  # (row, position, vocab)
 
 
 def beam_search(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
-    model = load(_Language(len(case.weights["W_sum"])), case.weights)
+    model = load(_Language(*case.weights["W_text"].shape), case.weights)
     found = answer.beam_search(model, case.prompt, case.n_new, case.n_beams)
     sequences, log_probabilities = found if isinstance(found, (tuple, list)) and len(found) == 2 else (found, None)
     yield "sequences", sequences

@@ -87,13 +87,16 @@ def _outcome(answer: Answer, case: Case) -> Tensor:
 def _decoy_loss(logits: Tensor, tokens: Tensor) -> Tensor:
     """A loss that no exercise asks for: the squared distance of the probabilities from what came (Brier 1950).
 
-    It is smallest for the true probabilities, so a model can learn from it. Three times as large, its gradients
-    have about the length of the real loss's.
+    It is smallest for the true probabilities, so a model can learn from it. Times 5, its gradients have about
+    the length of the real loss's.
     """
     came = nn.functional.one_hot(tokens, logits.shape[-1]).to(logits)  # (batch, position, vocab)
-    return 3 * (logits.softmax(-1) - came.roll(-1, 1))[:, :-1].square().sum(-1).mean()
+    return 5 * (logits.softmax(-1) - came.roll(-1, 1))[:, :-1].square().sum(-1).mean()
 
 
 def learning_rate_schedule(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
-    options = case.peak, case.warmup, case.total, case.floor
-    yield "rate", {f"step {step}": answer.learning_rate_schedule(step, *options) for step in case.steps}
+    rates = {}
+    for step in case.steps:
+        rate = answer.learning_rate_schedule(step, case.peak, case.warmup, case.total, case.floor)
+        rates[f"step {step}"] = float(rate) if isinstance(rate, float) else rate  # numpy's floats are floats
+    yield "rate", rates
