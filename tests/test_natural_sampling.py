@@ -184,7 +184,8 @@ RIGHT = [
             total = scores.unsqueeze(1) + logp
             scores, idx = torch.sort(total.flatten(), descending=True)
             scores, idx = scores[:n_beams], idx[:n_beams]
-            beams = torch.cat((beams[idx.div(logp.size(1), rounding_mode="trunc")], idx.remainder(logp.size(1)).unsqueeze(1)), dim=1)
+            parent, token = idx.div(logp.size(1), rounding_mode="trunc"), idx.remainder(logp.size(1))
+            beams = torch.cat((beams[parent], token.unsqueeze(1)), dim=1)
         ok = scores.isfinite()
         return beams[ok], scores[ok]
     """),
@@ -201,12 +202,12 @@ WRONG = [
     """, "first token round"),
     ("next_token_loss", "roll the other way", """
         return F.cross_entropy(logits.transpose(1, 2), torch.roll(tokens, 1, dims=1))
-    """, ""),
+    """, "wrong way"),
     ("next_token_loss", "vocabulary last", "return F.cross_entropy(logits[:, :-1], tokens[:, 1:])", "second axis"),
     ("next_token_loss", "log of softmax plus eps", """
         p = F.softmax(logits[:, :-1], -1).gather(-1, tokens[:, 1:].unsqueeze(-1))
         return -(p + 1e-10).log().mean()
-    """, ""),
+    """, "small number"),
     ("next_token_loss", "nll of softmax", """
         return F.nll_loss(F.softmax(logits[:, :-1], -1).flatten(0, 1), tokens[:, 1:].flatten())
     """, ""),
@@ -222,7 +223,7 @@ WRONG = [
     """, ""),
     ("next_token_loss", "predicts two ahead", """
         return F.cross_entropy(logits[:, :-2].flatten(0, 1), tokens[:, 2:].flatten())
-    """, ""),
+    """, "two"),
     ("next_token_loss", "label smoothing", """
         return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), label_smoothing=0.1)
     """, ""),
@@ -242,7 +243,7 @@ WRONG = [
             opt.step()
             out.append(loss.item())
         return out
-    """, ""),
+    """, "Nothing is shifted"),
     ("train", "clips before backward", """
         opt = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
         out = []
@@ -275,7 +276,7 @@ WRONG = [
         up = peak * step / warmup
         t = min(1, (step - warmup) / (total - warmup))
         return up if step < warmup else floor + 0.5 * (peak - floor) * (1 + math.cos(math.pi * t))
-    """, ""),
+    """, "divides by zero"),
     ("learning_rate_schedule", "smaller of the two", """
         t = min(1, max(0, step - warmup) / (total - warmup))
         return min(step / max(warmup, 1), 1) * peak * 0.5 * (1 + math.cos(math.pi * t)) + floor
@@ -318,7 +319,7 @@ WRONG = [
     ("temperature", "epsilon", """
         probs = F.softmax(logits.double() / (temperature + 1e-5), dim=-1)
         return torch.multinomial(probs, 1, generator=generator).squeeze(-1)
-    """, ""),
+    """, "small number"),
     ("temperature", "multiplied", """
         if temperature == 0:
             return logits.argmax(-1)
@@ -336,7 +337,7 @@ WRONG = [
             return logits.argmax(-1)
         z = logits.double() / temperature
         return torch.multinomial(z.softmax(-1), 1, generator=generator).squeeze(-1)
-    """, ""),
+    """, "Small temperatures"),
     ("temperature", "one uniform number for all rows", """
         if temperature == 0:
             return logits.argmax(-1)
@@ -354,13 +355,13 @@ WRONG = [
             return logits.argmax(-1)
         u = torch.rand(logits.shape, generator=generator, dtype=torch.float64)
         return ((logits - torch.log(-torch.log(u))) / temperature).argmax(-1)
-    """, ""),
+    """, "no effect"),
     ("temperature", "own seed", """
         if temperature == 0:
             return logits.argmax(-1)
         torch.manual_seed(42)
         return torch.multinomial((logits.double() / temperature).softmax(-1), 1).squeeze(-1)
-    """, ""),
+    """, "seed"),
     ("temperature", "no default source", """
         if temperature == 0:
             return logits.argmax(-1)
@@ -375,7 +376,7 @@ WRONG = [
         kth = logits.topk(min(k, logits.size(-1))).values[:, -1:]
         z = torch.where(logits > kth, logits, torch.tensor(-1e9, dtype=logits.dtype))
         return torch.multinomial(z.softmax(-1), 1, generator=generator).squeeze(-1)
-    """, ""),
+    """, "dropped"),
     ("top_k", "zero logits", """
         kth = logits.topk(min(k, logits.size(-1))).values[:, -1:]
         z = torch.where(logits >= kth, logits, 0.0)
@@ -395,13 +396,13 @@ WRONG = [
         kth = logits.flatten().topk(min(k, logits.size(-1))).values[-1]
         z = logits.masked_fill(logits < kth, -1e9)
         return torch.multinomial(z.softmax(-1), 1, generator=generator).squeeze(-1)
-    """, ""),
+    """, "whole batch"),
     ("top_k", "softmax twice", """
         p = logits.softmax(-1)
         v, i = p.topk(min(k, logits.size(-1)))
         r = torch.multinomial(v.softmax(-1), 1, generator=generator)
         return i.gather(1, r).squeeze(1)
-    """, ""),
+    """, "taken twice"),
     ("top_k", "randint", """
         v, i = torch.topk(logits, min(k, logits.size(-1)))
         r = torch.randint(i.size(1), (i.size(0), 1), generator=generator)
@@ -455,11 +456,11 @@ WRONG = [
     ("repetition_penalty", "subtracted log", """
         seen = F.one_hot(tokens, logits.shape[-1]).sum(1) > 0
         return logits - seen * math.log(penalty)
-    """, ""),
+    """, "logarithm"),
     ("repetition_penalty", "without the latest token", """
         seen = F.one_hot(tokens[:, :-1], logits.shape[-1]).sum(1) > 0
         return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
-    """, ""),
+    """, "left out"),
     ("beam_search", "greedy many times", """
         seqs = prompt.repeat(n_beams, 1)
         s = torch.zeros(n_beams)
@@ -469,7 +470,7 @@ WRONG = [
             s = s + v
             seqs = torch.cat([seqs, t[:, None]], 1)
         return seqs, s
-    """, ""),
+    """, "copies"),
     ("beam_search", "equal copies", """
         seqs, s = prompt.repeat(n_beams, 1), torch.zeros(n_beams)
         for _ in range(n_new):
@@ -496,7 +497,7 @@ WRONG = [
             s, seqs = s + v, torch.cat([seqs, t[:, None]], 1)
         order = s.argsort(descending=True)
         return seqs[order], s[order]
-    """, ""),
+    """, "compete"),
     ("beam_search", "sequences not reordered", """
         seqs = prompt.repeat(n_beams, 1)
         s = torch.full((n_beams,), float("-inf"))
@@ -530,7 +531,7 @@ WRONG = [
             s, i = lp.flatten().topk(min(n_beams, lp.numel()))
             seqs = torch.cat([seqs[i // lp.shape[1]], (i % lp.shape[1])[:, None]], 1)
         return torch.cat([prompt.repeat(len(s), 1), seqs[:, 1:]], 1), s
-    """, ""),
+    """, "whole sequence"),
     ("beam_search", "junk beams kept", """
         seqs = prompt.repeat(n_beams, 1)
         s = torch.full((n_beams,), -1e9)
@@ -540,7 +541,7 @@ WRONG = [
             s, i = lp.flatten().topk(n_beams)
             seqs = torch.cat([seqs[i // lp.shape[1]], (i % lp.shape[1])[:, None]], 1)
         return seqs, s
-    """, ""),
+    """, "real sequences"),
     ("beam_search", "unsorted", """
         beams = [(0.0, prompt.tolist())]
         for _ in range(n_new):

@@ -21,10 +21,11 @@ def _(rng: Rng) -> Iterator[Case]:
         ("k 1: the likeliest", 5, 7, 1, 1, 100),
         ("k is the whole vocabulary", 3, 6, 6, 1, 1000),
         ("k beyond the vocabulary", 2, 8, 50, 1, 1000),
-        ("logits far from zero", 3, 10, 4, 400, 500),
+        ("logits far from zero", 3, 10, 4, 1.2, 2000),
         ("one row", 1, 11, 2, 0.5, 1000),
     ]:
         levels = 3 * spread * torch.arange(rows).double()[:, None]  # no row's threshold fits another
+        levels = levels + 900 if "far" in name else levels  # e to that power is more than a double holds
         yield Case(name, rows=rng.normal((rows, vocab), spread=spread) + levels, k=k, repeats=repeats, seed=rng.seed())
 
 
@@ -42,6 +43,9 @@ ask.checks(*sampler_checks(law, "draws from the k likeliest tokens, by their own
 
 CUT = "largest, tokens = logits.topk(min(k, logits.shape[-1]))"
 SHARES = "probabilities = largest.softmax(-1)"
+WHOLE = "tokens = torch.arange(logits.shape[-1], device=logits.device).expand_as(logits)\n    "
+OF_ALL = "logits.flatten().topk(min(k, logits.shape[-1])).values[-1]"
+DROPPED = "The k-th likeliest token is dropped: keep what is equal to the threshold, not only what lies above it."
 DRAW = "torch.multinomial(probabilities, 1, generator=generator)"
 
 ask.mistakes(
@@ -58,15 +62,14 @@ ask.mistakes(
         "k",
         "A k beyond the vocabulary raises an error: keep all tokens then, min(k, vocab) of them.",
     ),
-    edit(
-        SHARES,
-        "probabilities = largest.masked_fill(largest <= largest[:, -1:], -torch.inf).softmax(-1)",
-        "The k-th likeliest token is dropped: keep what is equal to the threshold, not only what lies above it.",
-    ),
-    edit(
-        SHARES,
-        "probabilities = largest.masked_fill(largest <= largest[:, -1:], -1e9).softmax(-1)",
-        "The k-th likeliest token is dropped: keep what is equal to the threshold, not only what lies above it.",
+    *(
+        edit(SHARES, WHOLE + f"probabilities = logits.masked_fill(logits {cut}, {fill}).softmax(-1)", sentence)
+        for fill in ("-torch.inf", "-1e9")
+        for cut, sentence in (
+            ("<= largest[:, -1:]", DROPPED),
+            ("< largest[0, -1]", "All rows are cut at the first row's threshold: every row has its own."),
+            (f"< {OF_ALL}", "One threshold is taken from the whole batch: every row has its own."),
+        )
     ),
     edit(
         "min(k, logits.shape[-1])",
@@ -83,29 +86,29 @@ ask.mistakes(
         "probabilities = largest",
         "Logits are drawn from as if they were probabilities: take their softmax.",
     ),
-    edit(
-        SHARES,
-        "probabilities = largest.softmax(-1).softmax(-1)",
-        "The softmax is taken twice, which makes the shares nearly equal: once is enough.",
+    *(
+        edit(
+            SHARES,
+            f"probabilities = {shares}.softmax(-1)",
+            "The softmax is taken twice, which makes the shares nearly equal: once is enough.",
+        )
+        for shares in ("largest.softmax(-1)", "logits.softmax(-1).gather(-1, tokens)")
     ),
     edit(
         SHARES,
-        "tokens = torch.arange(logits.shape[-1], device=logits.device).expand_as(logits)\n"
-        "    probabilities = logits.softmax(-1).masked_fill(logits < largest[:, -1:], 0).softmax(-1)",
+        "probabilities = largest.exp()",
+        "exp of a large logit overflows: use softmax, or subtract the row's largest logit first.",
+    ),
+    edit(
+        SHARES,
+        WHOLE + "probabilities = logits.softmax(-1).masked_fill(logits < largest[:, -1:], 0).softmax(-1)",
         "The cut probabilities go through a softmax again, which revives the tokens that were cut: "
         "only divide by their sum.",
     ),
     edit(
         SHARES,
-        "tokens = torch.arange(logits.shape[-1], device=logits.device).expand_as(logits)\n"
-        "    probabilities = logits.masked_fill(logits < largest[:, -1:], 0).softmax(-1)",
+        WHOLE + "probabilities = logits.masked_fill(logits < largest[:, -1:], 0).softmax(-1)",
         "The logits of cut tokens are set to 0, and exp(0) is 1: set them to minus infinity.",
-    ),
-    edit(
-        SHARES,
-        "tokens = torch.arange(logits.shape[-1], device=logits.device).expand_as(logits)\n"
-        "    probabilities = logits.masked_fill(logits < largest[0, -1], -torch.inf).softmax(-1)",
-        "All rows are cut at the first row's threshold: every row has its own.",
     ),
     edit(
         SHARES,
@@ -114,8 +117,7 @@ ask.mistakes(
     ),
     edit(
         SHARES,
-        "tokens = torch.arange(logits.shape[-1], device=logits.device).expand_as(logits)\n"
-        "    probabilities = logits.softmax(-1)",
+        WHOLE + "probabilities = logits.softmax(-1)",
         "Nothing is cut off: tokens beyond the k likeliest can still be drawn.",
     ),
     edit(

@@ -39,7 +39,7 @@ VOCAB, WIDTH, STEPS = 6, 16, 400
 
 @ask.slow_cases(seconds=60)
 def _(rng: Rng) -> Iterator[Case]:
-    """Text in which each token depends on the two before it; the bar lies 0.05 nats above its entropy."""
+    """Text in which each token depends on the two before it; the bar lies 0.07 nats above its entropy."""
     table = (2 * rng.normal((VOCAB, VOCAB, VOCAB))).softmax(-1)  # (token before, token, next token)
     table = 0.5 * table + 0.5 * table.mean(0)  # gentle enough for the small model
     shapes = _shapes(VOCAB, WIDTH)
@@ -51,7 +51,7 @@ def _(rng: Rng) -> Iterator[Case]:
         batches=list(text[: 16 * STEPS].split(16)),
         held_out=held_out,
         learning_rate=0.02,
-        bar=_loss_of_the_law(table, held_out) + 0.05,
+        bar=_loss_of_the_law(table, held_out) + 0.07,
     )
 
 
@@ -86,7 +86,7 @@ def _learnt_too_little(value: object, case: Case) -> str:
         return "the trained model gives no finite logits"
     table = torch.stack(logits)[:, :, :-1].double().log_softmax(-1)  # (way, sequence, position - 1, vocab)
     targets = case.held_out[:, 1:, None].expand(len(logits), -1, -1, 1)
-    loss = float(-table.gather(-1, targets).mean((1, 2, 3)).min())
+    loss = float((-table.gather(-1, targets)).mean((1, 2, 3)).min())
     return "" if loss <= case.bar else f"its loss on text it has not seen is {loss:.4g}, the bar is {case.bar:.4g}"
 
 
@@ -102,7 +102,7 @@ ask.checks(
     satisfies(
         "held-out logits",
         _learnt_too_little,
-        title="the trained model is within 0.05 nats of the best possible",
+        title="the trained model is within 0.07 nats of the best possible",
         weight=2,
     ),
 )
