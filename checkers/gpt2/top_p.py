@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from headwork.checkers.checks import drawn_from, same, satisfies
 from headwork.checkers.exercise import Exercise, edit
+from headwork.checkers.gpt2.temperature import sampler_checks
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 
@@ -47,22 +47,7 @@ def law(case: Case) -> Tensor:
     return torch.as_tensor(table / table.sum(-1, keepdim=True))
 
 
-def _one_for_all_seeds(value: object, case: Case) -> str:
-    """Where several tokens can come, 60 draws a row from two seeds are alike with a chance below 1e-9."""
-    several = bool((law(case).max(-1).values < 0.8).any())
-    match value:
-        case [Tensor() as one, Tensor() as other] if several and torch.equal(one, other):
-            return "two generators with different seeds gave the very same tokens"
-    return ""
-
-
-ask.checks(
-    drawn_from(
-        "tokens", law=law, title="draws from the nucleus, by the tokens' own shares, and nowhere else", weight=2
-    ),
-    same("again", as_="once", title="the same generator gives the same tokens"),
-    satisfies("two seeds", _one_for_all_seeds, title="another generator gives other tokens"),
-)
+ask.checks(*sampler_checks(law, "draws from the nucleus, by the tokens' own shares, and nowhere else"))
 
 ask.mistakes(
     edit(
