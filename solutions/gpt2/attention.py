@@ -12,10 +12,13 @@ from torch import Tensor, nn
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | str | None = None) -> Tensor:
     """Where each query may look: at its own position and those before it.
 
-    The queries are the last `n_queries` of the `n_keys` positions. Returns booleans, (query, key).
+    The queries are the last `n_queries` of the `n_keys` positions. Returns booleans, (query, key), on `device`.
     """
-    query = torch.arange(n_keys - n_queries, n_keys, device=device)[:, None]  # (query, 1)
-    return torch.arange(n_keys, device=device) <= query
+    ### BEGIN SOLUTION
+    position = torch.arange(n_keys, device=device)
+    query = position[n_keys - n_queries :, None]  # (query, 1)
+    return position <= query  # (query, key)
+    ### END SOLUTION
 
 
 def attention_pattern(q: Tensor, k: Tensor) -> Tensor:
@@ -56,3 +59,19 @@ class Attention(nn.Module):
         z = torch.einsum("bhqk,bkhd->bqhd", pattern, v)  # (batch, query, head, d_head)
         return torch.einsum("bqhd,hdm->bqm", z, self.W_O) + self.b_O  # (batch, query, d_model)
         ### END SOLUTION
+
+
+def head_contributions(layer: nn.Module, residual: Tensor) -> Tensor:
+    """What each head of an attention layer writes to the residual stream.
+
+    layer: anything with the parameters of `Attention`. residual: (batch, position, d_model), as the layer reads it.
+    Returns (batch, position, head, d_model): summed over heads, plus b_O once, it is `layer(residual)`.
+    Source: Elhage et al. 2021.
+    """
+    ### BEGIN SOLUTION
+    q = torch.einsum("bpm,hmd->bphd", residual, layer.W_Q) + layer.b_Q  # (batch, position, head, d_head)
+    k = torch.einsum("bpm,hmd->bphd", residual, layer.W_K) + layer.b_K  # (batch, position, head, d_head)
+    v = torch.einsum("bpm,hmd->bphd", residual, layer.W_V) + layer.b_V  # (batch, position, head, d_head)
+    z = torch.einsum("bhqk,bkhd->bqhd", attention_pattern(q, k), v)  # (batch, query, head, d_head)
+    return torch.einsum("bqhd,hdm->bqhm", z, layer.W_O)  # (batch, query, head, d_model)
+    ### END SOLUTION

@@ -2,7 +2,7 @@
 
 Shapes are given with the axes' names: `batch` sequences, `position` in a sequence, `head`, and the widths
 `d_model` (residual stream) and `d_head`. Parameters have TransformerLens' names and shapes.
-Sources: Radford et al. 2019; Ba et al. 2016.
+Sources: Radford et al. 2019; Ba et al. 2016; Hendrycks and Gimpel 2016; Press and Wolf 2017.
 """
 
 import math
@@ -21,9 +21,14 @@ class Embed(nn.Module):
         self.W_pos = nn.Parameter(torch.randn(n_ctx, d_model) * 0.02)
 
     def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """tokens: (batch, position), the first at position `start`. Returns (batch, position, d_model)."""
-        length = tokens.shape[1]
-        return self.W_E[tokens] + self.W_pos[start : start + length]
+        """tokens: (batch, position), integers; the first stands at position `start`.
+
+        Returns (batch, position, d_model). At most n_ctx positions in all, those before `start` included.
+        """
+        ### BEGIN SOLUTION
+        end = start + tokens.shape[1]
+        return self.W_E[tokens] + self.W_pos[start:end]  # (batch, position, d_model) + (position, d_model)
+        ### END SOLUTION
 
 
 class LayerNorm(nn.Module):
@@ -49,15 +54,18 @@ class LayerNorm(nn.Module):
 
 
 def gelu(x: Tensor) -> Tensor:
-    """GPT-2's GELU: x times a smooth step from 0 to 1, in the form with tanh. Any shape.
+    """GPT-2's GELU: x times a smooth step from 0 to 1, in the form with tanh. Any shape, which is kept.
 
     Source: Hendrycks and Gimpel 2016.
     """
-    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    ### BEGIN SOLUTION
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    return 0.5 * x * (1 + torch.tanh(inner))
+    ### END SOLUTION
 
 
 class MLP(nn.Module):
-    """The layer that works on each position alone: read in `d_mlp` directions, bend, write back."""
+    """The layer that works on each position alone: read in `d_mlp` directions, bend, write in as many."""
 
     def __init__(self, d_model: int, d_mlp: int):
         super().__init__()
@@ -68,14 +76,19 @@ class MLP(nn.Module):
 
     def forward(self, residual: Tensor) -> Tensor:
         """residual: (batch, position, d_model). Returns what the layer adds to it, the same shape."""
+        ### BEGIN SOLUTION
         hidden = gelu(residual @ self.W_in + self.b_in)  # (batch, position, d_mlp)
-        return hidden @ self.W_out + self.b_out
+        return hidden @ self.W_out + self.b_out  # (batch, position, d_model)
+        ### END SOLUTION
 
 
 def unembed(residual: Tensor, norm: Callable[[Tensor], Tensor], W_E: Tensor) -> Tensor:
     """The score of every token of the vocabulary as the next one: the normalised stream against its embedding.
 
     residual: (batch, position, d_model). norm: the final LayerNorm. W_E: (d_vocab, d_model).
-    Returns logits, (batch, position, d_vocab).
+    Returns logits, (batch, position, d_vocab): no softmax, since only their differences mean anything.
     """
-    return norm(residual) @ W_E.T
+    ### BEGIN SOLUTION
+    normalised = norm(residual)  # (batch, position, d_model)
+    return normalised @ W_E.T
+    ### END SOLUTION

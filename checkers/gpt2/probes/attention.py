@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from headwork.checkers.probing import Answer, Case, gradient, load
+from headwork.checkers.probing import Answer, Case, gradient, load, parameters
+
+
+def causal_mask(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    yield "mask", answer.causal_mask(case.n_queries, case.n_keys)
+    nowhere = answer.causal_mask(case.n_queries, case.n_keys, device="meta")  # a device whose tensors hold no numbers
+    yield "device", str(nowhere.device) if isinstance(nowhere, Tensor) else type(nowhere).__name__
 
 
 def attention_pattern(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -41,3 +47,51 @@ def attention(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 def _decoy_pattern(q: Tensor, k: Tensor) -> Tensor:
     """A pattern that no exercise asks for: not causal, and not the same when queries and keys change places."""
     return torch.einsum("bqhd,bkhd->bhqk", q, k.roll(1, -1)).tanh() + 0.5
+
+
+def head_contributions(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    """Asked twice, as `attention` is, of a layer that has parameters and nothing else.
+
+    The gradient of b_O is left out: whether it is absent or zero makes no difference.
+    """
+    raised = []
+    for way in ("with our pattern", "as it stands"):
+        if way == "with our pattern":
+            answer.attention_pattern = _decoy_pattern
+        else:
+            answer.restore("attention_pattern")
+        layer = _Parameters(case.weights)
+        asked = _OfLayer(answer, layer)
+        try:
+            yield f"contributions {way}", asked(case.residual)
+            found = gradient(asked, case.cotangent, residual=case.residual)
+            del found["layer.b_O"]
+            yield f"gradient {way}", {name.removeprefix("layer."): grad for name, grad in found.items()}
+            yield f"layer afterwards {way}", parameters(layer)
+        except Exception as error:
+            raised.append(error)
+    if len(raised) == 2:
+        raise raised[0]
+
+
+class _Parameters(nn.Module):
+    """An attention layer's parameters under their names, without the layer's computation."""
+
+    def __init__(self, weights: dict[str, Tensor]):
+        super().__init__()
+        for name, weight in weights.items():
+            self.register_parameter(name, nn.Parameter(weight.clone()))
+
+    def forward(self, residual: Tensor) -> Tensor:
+        raise NotImplementedError("this layer is given for its parameters; compute with them instead of calling it")
+
+
+class _OfLayer(nn.Module):
+    """`head_contributions` of one layer as a module, so that the layer's parameters get gradients."""
+
+    def __init__(self, answer: Answer, layer: nn.Module):
+        super().__init__()
+        self.answer, self.layer = answer, layer
+
+    def forward(self, residual: Tensor) -> Any:
+        return self.answer.head_contributions(self.layer, residual)
