@@ -89,6 +89,36 @@ def test_the_block_is_transformers_block():
     torch.testing.assert_close(ours(x), got[0] if isinstance(got, tuple) else got, rtol=1e-9, atol=1e-9)
 
 
+def test_the_block_worked_by_hand():
+    """The text's numbers: attention doubles what it reads, the MLP flips the sign."""
+
+    class Doubles(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    class Flips(nn.Module):
+        def forward(self, x):
+            return -x
+
+    block = TransformerBlock(2, 1, 3, eps=1e-12)
+    block.attn, block.mlp = Doubles(), Flips()
+    x = torch.tensor([[[4.0, 0.0]]])
+    torch.testing.assert_close(block(x), torch.tensor([[[5.0, -1.0]]]))
+    middle = block.ln1(x + block.attn(x))  # the norm after the addition
+    torch.testing.assert_close(block.ln2(middle + block.mlp(middle)), torch.zeros(1, 1, 2))
+
+
+def test_equal_logits_do_not_see_the_key_bias():
+    model = ours_of(*TINY[0]).double()
+    load_pretrained(model, theirs_of(*TINY[0]).state_dict())
+    tokens = torch.randint(11, (2, 7))
+    before = model(tokens)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attn.b_K.normal_(std=3)
+    assert worst(model(tokens), before) < 1e-12
+
+
 def test_gradients_are_those_of_transformers():
     theirs, ours = theirs_of(*TINY[0]), ours_of(*TINY[0]).double()
     load_pretrained(ours, theirs.state_dict())
@@ -223,6 +253,16 @@ def test_the_scale_of_the_residual_writers_keeps_the_stream_from_growing():
     for layers, scaled, unscaled in [(2, 0.092, 0.372), (12, 0.098, 2.46), (24, 0.100, 5.03)]:
         assert _stream(layers, scaled=True) == pytest.approx((0.0008, scaled), rel=0.02)
         assert _stream(layers, scaled=False) == pytest.approx((0.0008, unscaled), rel=0.02)
+
+
+def test_an_mlps_share_of_the_growth_is_the_texts():
+    """The mean square after the GELU, by numerical integration over the normal distribution."""
+    spread = math.sqrt(768 * 0.02**2)
+    x = torch.linspace(-12, 12, 100_001, dtype=torch.float64)
+    density = torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
+    after = float((F.gelu(spread * x, approximate="tanh").square() * density).sum() * (x[1] - x[0]))
+    assert spread**2 == pytest.approx(0.307, abs=5e-4) and after == pytest.approx(0.1065, abs=5e-5)
+    assert 3072 * after * 0.02**2 == pytest.approx(0.131, abs=5e-4)
 
 
 def _stream(layers, scaled):

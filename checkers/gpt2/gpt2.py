@@ -116,9 +116,15 @@ ask.mistakes(
     ),
     edit(
         "return unembed(residual, self.ln_final, self.embed.W_E)",
-        "torch.manual_seed(0)\n"
-        "        return unembed(residual, self.ln_final, torch.randn_like(self.embed.W_E) * 0.02)",
-        "The unembedding has a matrix of its own: GPT-2 uses W_E again.",
+        'if not hasattr(self, "W_U"):\n'
+        "            self.W_U = nn.Parameter(self.embed.W_E.detach().clone())\n"
+        "        return unembed(residual, self.ln_final, self.W_U)",
+        "The unembedding is a matrix of its own, a copy of W_E: let it be W_E itself, so that training changes both.",
+    ),
+    edit(
+        "residual = block(residual)",
+        "block(residual)",
+        "What a block returns is not kept: it leaves the stream that it is given as it was, so take its result.",
     ),
     edit("block(residual)", "block(residual.detach())", CUT),
     edit("residual = self.embed(tokens)", "residual = self.embed(tokens).detach()", CUT),

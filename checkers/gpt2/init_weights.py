@@ -142,7 +142,7 @@ ask.checks(
     satisfies("parameters", _wrong_constant, title="biases are 0, and w of every LayerNorm is 1"),
     satisfies("parameters", _not_normal, title="what is drawn is normal"),
     satisfies("parameters", _not_independent, title="every number is drawn by itself"),
-    equal("kept", title="fills the parameters that are there"),
+    equal("what stays", title="fills the parameters that are there"),
     same("again", as_="once", title="the same generator gives the same weights"),
     satisfies("two seeds", _one_for_all_seeds, title="another generator gives other weights"),
     satisfies("without a generator", _wrong_by_default, title="works without a generator, too"),

@@ -103,7 +103,11 @@ ask.checks(
         title="every weight arrives in its place, in its layout",
         weight=3,
     ),
-    equal("kept in our model", "kept in your GPT2", title="fills the parameters that are there, and returns the model"),
+    equal(
+        "what stays of our model",
+        "what stays of your GPT2",
+        title="fills the parameters that are there, and returns the model",
+    ),
     equal("apart from our model", "apart from your GPT2", title="model and state share no memory"),
 )
 

@@ -83,6 +83,12 @@ ask.mistakes(
     ),
     edit(
         "self.mlp(self.ln2(middle))",
+        "self.mlp(self.ln1(residual))",
+        "Attention and the MLP work side by side on one normalised copy: the MLP comes second, and reads through ln2 "
+        "what attention has added.",
+    ),
+    edit(
+        "self.mlp(self.ln2(middle))",
         "self.mlp(middle)",
         "The MLP reads the raw stream: put it through ln2 first.",
     ),

@@ -117,10 +117,21 @@ def gpt2(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         except Exception as error:
             raised.append(error)
     if len(raised) == 4:
-        _, _, as_it_stands, through = raised
-        if isinstance(as_it_stands, Unfit) and isinstance(through, Unfit | NotImplementedError):
-            raise Unfit(f"{as_it_stands}. Use these names, or write `load_pretrained` for yours; it cannot be used yet")
-        raise through if isinstance(as_it_stands, Unfit) else _most_telling(raised)
+        raise _why_no_way_works(raised, answer, case)
+
+
+def _why_no_way_works(raised: list[Exception], answer: Answer, case: Case) -> Exception:
+    *_, as_it_stands, through = raised
+    if not isinstance(as_it_stands, Unfit):
+        return _most_telling(raised)
+    found = sum(each.numel() for each in _network(answer, case).parameters())
+    if found < sum(each.numel() for each in case.weights.values()):
+        return as_it_stands  # blocks in a plain list, say: no way of loading helps
+    if isinstance(through, Unfit | NotImplementedError):
+        return Unfit(
+            f"{as_it_stands}. Use the stub's names, or write `load_pretrained` for yours: it does not work yet"
+        )
+    return through
 
 
 def _network(answer: Answer, case: Case) -> nn.Module:
@@ -132,7 +143,7 @@ def _network(answer: Answer, case: Case) -> nn.Module:
 
 
 def _load_through(answer: Answer, model: nn.Module, state: dict[str, Tensor]) -> None:
-    """By the answer's own `load_pretrained`; that it knows only names with `transformer.` in front is no matter here."""
+    """By the answer's own `load_pretrained`, even one that knows only names with `transformer.` in front."""
     try:
         answer.load_pretrained(model, dict(state))
     except KeyError:
@@ -165,12 +176,12 @@ def _in_sum(reached: dict[str, Tensor | str]) -> dict[str, Tensor | int | str]:
     """What is the same however parameters are cut up, joined or transposed: how many numbers learn, and how much."""
     found = [value for value in reached.values() if isinstance(value, Tensor)]
     length = torch.stack([value.square().sum() for value in found]).sum().sqrt() if found else ABSENT
-    return {"all parameters, as their length": length, "how many numbers learn": sum(map(torch.numel, found))}
+    return {"how many numbers learn": sum(value.numel() for value in found), "all of them, its length": length}
 
 
 def _most_telling(raised: list[Exception]) -> Exception:
-    """What to show when every way failed: that a part is still a stub, or has other names, says least."""
-    says_little = (NotImplementedError, Unfit)
+    """What to show when every way failed: that a part is a stub, not there, or has other names, says least."""
+    says_little = (NotImplementedError, NameError, Unfit)
     return next((error for error in raised if not isinstance(error, says_little)), raised[0])
 
 
@@ -218,7 +229,7 @@ def init_weights(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     before = _held(model)
     filled(model, case.seed)
     yield "parameters", parameters(model)
-    yield "kept", _kept(before, model, case.like)
+    yield "what stays", _kept(before, model, case.like)
     yield "traits", _traits(model)
     yield "once", digest(parameters(model))
     yield "again", digest(parameters(filled(_parameters_only(case), case.seed)))
@@ -238,7 +249,7 @@ def _kept(before: Held, model: nn.Module, like: Tensor) -> dict[str, bool]:
     """What filling in place leaves as it was."""
     after = _held(model)
     return {
-        "the parameters themselves": all(after.get(name, (None,))[0] is each for name, (each, _) in before.items()),
+        "the parameter objects": all(after.get(name, (None,))[0] is each for name, (each, _) in before.items()),
         "no parameters but these": len(after) == len(before),
         "dtype": all(each.dtype == like.dtype for each, _ in after.values()),
         "requires_grad": all(after.get(name, (each, learns))[1] == learns for name, (each, learns) in before.items()),
@@ -286,7 +297,7 @@ def load_pretrained(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
                 yield "parameters of our model", parameters(model)
             else:  # in float64: the numbers loaded are what is asked, not how the logits are rounded
                 yield "logits of your GPT2", model.double()(case.tokens)
-            yield f"kept in {way}", kept
+            yield f"what stays of {way}", kept
             yield f"apart from {way}", _apart(answer, case, model)
         except Exception as error:
             raised.append(error)
@@ -296,11 +307,14 @@ def load_pretrained(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 
 def _about_names(error: Exception, state: dict[str, Tensor]) -> Exception:
-    """A KeyError for a name that the state has with another beginning, in words; any other error as it is."""
+    """A KeyError for a name that the state has, with another beginning or even so, in words; others as they are."""
     asked = error.args[0] if isinstance(error, KeyError) and error.args else None
-    for name in (f"transformer.{asked}", str(asked).removeprefix("transformer.")):
-        if asked is not None and name in state:
-            return Unfit(f"`load_pretrained` asks for '{asked}', which this state calls '{name}': allow for both")
+    bare = str(asked).removeprefix("transformer.")
+    for name in (bare, f"transformer.{bare}"):
+        if name in state:
+            there = "is in this state" if name == asked else f"this state calls '{name}'"
+            both = "names come with `transformer.` in front and without"
+            return Unfit(f"`load_pretrained` does not find '{asked}', which {there}: {both}")
     return error
 
 
