@@ -50,7 +50,8 @@ def replace(source: str, sentence: str) -> Replacement:
 class Exercise:
     """One thing to write. Modules in `checkers/CHAPTER/` hold one as `ask`; the catalogue gives it its id.
 
-    names: what the learner defines. forbid: aten operators that may not be called. needs: ids of exercises that
+    names: what the learner defines. also: other exercises' names that the probe asks for where there are all of
+    them, as one of several ways. forbid: aten operators that may not be called. needs: ids of exercises that
     must pass first, where no decoy fits. batch: inputs with a leading batch axis, from which a case of batch one
     is made unasked. seconds: the time limit for all cases that are not slow.
     """
@@ -58,6 +59,7 @@ class Exercise:
     def __init__(
         self,
         *names: str,
+        also: Sequence[str] = (),
         forbid: Sequence[str] = (),
         needs: Sequence[str] = (),
         batch: Sequence[str] = (),
@@ -65,6 +67,7 @@ class Exercise:
     ):
         self.id = ""
         self.names = names
+        self.also = tuple(also)
         self.forbid = tuple(forbid)
         self.needs = tuple(needs)
         self.batch = tuple(batch)

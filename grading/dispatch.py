@@ -214,12 +214,12 @@ def find_program(submission: Submission, exercise: Exercise) -> tuple[Program, b
     each file is looked at by itself. Raises Unusable.
     """
     packages, stub = course.chapter(chapter_of(exercise)).packages, stub_of(exercise.id)
-    program = extract(submission, exercise.names, packages)
+    program = extract(submission, exercise.names, packages, exercise.also)
     if stub is None or definitions(program, exercise.names) != stub:
         return program, False
     for part in _files_of(submission):
         try:
-            other = extract(part, exercise.names, packages)
+            other = extract(part, exercise.names, packages, exercise.also)
         except Unusable:
             continue
         if definitions(other, exercise.names) != stub:

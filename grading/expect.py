@@ -47,7 +47,7 @@ def reference_source(exercise: Exercise) -> str:
 def program_of(source: str, exercise: Exercise) -> Program:
     """The program in our own `source`. Raises Unusable."""
     packages = course.chapter(chapter_of(exercise)).packages
-    return extract(read_text("reference.py", source), exercise.names, packages)
+    return extract(read_text("reference.py", source), exercise.names, packages, exercise.also)
 
 
 @lru_cache(maxsize=256)

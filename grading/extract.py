@@ -11,6 +11,8 @@ import builtins
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from math import inf
 
 from headwork.grading.bindings import is_type_checking
@@ -24,12 +26,19 @@ __all__ = ["ForbiddenImport", "MissingName", "SyntaxProblem", "Unusable", "extra
 ALWAYS_THERE = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__annotations__", "__builtins__"}
 
 
-def extract(submission: Submission, names: Sequence[str], packages: Sequence[str]) -> Program:
+def extract(
+    submission: Submission, names: Sequence[str], packages: Sequence[str], also: Sequence[str] = ()
+) -> Program:
     """The part of `submission` that defines `names`, in an order in which it can run.
+
+    `also` are names to be had besides; where that cannot be, the program is made without them.
 
     `packages` are dotted prefixes of the modules that may be imported, besides the standard library. Names bound
     nowhere are left to fail at run time. Raises MissingName, SyntaxProblem, ForbiddenImport or plain Unusable.
     """
+    if also:
+        with suppress(Unusable):
+            return replace(extract(submission, [*names, *also], packages), names=tuple(names))
     parsed = outline(submission)
     if parsed.broken and not parsed.statements:
         raise parsed.broken[0][1]

@@ -544,3 +544,16 @@ def test_type_parameters_are_names_of_their_own():
     )
     assert taken(work, "answer") == ["B = int", "def answer[T: B](x: T) -> T: return x"]
     assert taken(work, "A") == ["B = int", "class C[T](list[T]): pass", "type A = C[B]"]
+
+
+def test_names_to_be_had_besides_are_taken_where_they_are():
+    both = file("def f():\n    return 1\n\ndef g():\n    return h()\n\ndef h():\n    return 2\n")
+    program = extract(both, ["f"], [], also=["g"])
+    assert program.names == ("f",) and run(program)["g"]() == 2
+    alone = extract(file("def f():\n    return 1\n"), ["f"], [], also=["g"])
+    assert run(alone)["f"]() == 1
+
+
+def test_names_to_be_had_besides_spoil_nothing():
+    source = file("def f():\n    return 1\n\ndef g():\n    import transformers\n")
+    assert [piece.source for piece in extract(source, ["f"], [], also=["g"]).pieces] == ["def f():\n    return 1"]
