@@ -35,6 +35,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Words:
+    """A line of text that the reader may write."""
+
+    name: str
+    label: str
+    start: str
+    longest: int = 200
+
+
+Control = Knob | Choice | Words
+
+
+@dataclass(frozen=True)
 class Figure:
     """A picture drawn from what the learner's own code returns.
 
@@ -44,7 +57,7 @@ class Figure:
 
     names: tuple[str, ...] | Callable[..., tuple[str, ...]]
     inputs: Callable[..., dict[str, Any]]
-    controls: tuple[Knob | Choice, ...] = ()
+    controls: tuple[Control, ...] = ()
     optional: tuple[str, ...] = ()
     seconds: float = 10
 
@@ -61,8 +74,11 @@ class Figure:
         return {each.name: _within(each, given.get(each.name, each.start)) for each in self.controls}
 
 
-def _within(control: Knob | Choice, value: Any) -> Any:
-    if isinstance(control, Choice):
+def _within(control: Control, value: Any) -> Any:
+    if isinstance(control, Words):
+        if not isinstance(value, str) or len(value) > control.longest:
+            raise ValueError(f"{control.name} is a text of at most {control.longest} letters")
+    elif isinstance(control, Choice):
         if value not in control.options:
             raise ValueError(f"{control.name} is {value!r}: it is one of {', '.join(map(repr, control.options))}")
     elif not isinstance(value, (int, float)) or not control.low <= value <= control.high:

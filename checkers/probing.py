@@ -39,6 +39,13 @@ class Case:
             raise AttributeError(f"case {self.__dict__.get('name')!r} has no input {key!r}") from None
 
 
+@dataclass(frozen=True)
+class Model:
+    """A model by name, as an input of a case: probes get it as a dict of its `config` and its `state`."""
+
+    name: str
+
+
 class Answer:
     """An implementation: the asked names as attributes. Setting one puts a decoy in its place until `restore`."""
 

@@ -131,6 +131,26 @@ def hint(exercise: Exercise, json: Json = False) -> int:
 
 
 @app.command(rich_help_panel=LEARN)
+def story(
+    file: Annotated[
+        str | None, typer.Argument(help="A file with your GPT-2; the workspace's when left out.", metavar="FILE")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="How the story begins.", metavar="TEXT")] = "Once upon a time there was a",
+    p: Annotated[float, typer.Option("--p", help="The nucleus that tokens are drawn from.", min=0.05, max=1)] = 0.7,
+    seed: Annotated[int, typer.Option(help="Another seed, another story.", metavar="S", min=0, max=99)] = 4,
+    model: Annotated[str, typer.Option(help="Whose weights: a model's name.", metavar="NAME")] = "house",
+    json: Json = False,
+) -> int:
+    """Let your own GPT-2 write a story, with the weights of a trained one.
+
+    Example: [cyan]headwork story --prompt "One day Mary and John met at the" --seed 7[/]
+    """
+    from headwork.cli import story as command
+
+    return command.run(file, prompt=prompt, p=p, seed=seed, model=model, json=json)
+
+
+@app.command(rich_help_panel=LEARN)
 def solution(
     exercise: Exercise,
     force: Annotated[bool, typer.Option("--force", help="Before an attempt too; this is recorded.")] = False,

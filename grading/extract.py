@@ -26,9 +26,7 @@ __all__ = ["ForbiddenImport", "MissingName", "SyntaxProblem", "Unusable", "extra
 ALWAYS_THERE = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__annotations__", "__builtins__"}
 
 
-def extract(
-    submission: Submission, names: Sequence[str], packages: Sequence[str], also: Sequence[str] = ()
-) -> Program:
+def extract(submission: Submission, names: Sequence[str], packages: Sequence[str], also: Sequence[str] = ()) -> Program:
     """The part of `submission` that defines `names`, in an order in which it can run.
 
     `also` are names to be had besides; where that cannot be, the program is made without them.

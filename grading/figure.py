@@ -35,8 +35,17 @@ class Drawn:
     printed: str = ""
 
 
-def draw(grader: Grader, submission: Submission, id: str, given: dict[str, Any] | None = None) -> Drawn:
-    """Runs the learner's code for figure `id`. Raises UnknownFigure, and ValueError for a setting that cannot be."""
+def draw(
+    grader: Grader,
+    submission: Submission,
+    id: str,
+    given: dict[str, Any] | None = None,
+    inputs: dict[str, Any] | None = None,
+) -> Drawn:
+    """Runs the learner's code for figure `id`, on other `inputs` than its settings make, if any are given.
+
+    Raises UnknownFigure, and ValueError for a setting that cannot be.
+    """
     figure = catalogue.figure(id)
     settings = figure.settings(given or {})
     chapter = id.partition(".")[0]
@@ -46,7 +55,7 @@ def draw(grader: Grader, submission: Submission, id: str, given: dict[str, Any] 
         return Drawn(id, settings, problem=_wanted(figure.asked(settings)), waits=True)
     except Unusable as problem:
         return Drawn(id, settings, problem=str(problem))
-    inputs = figure.inputs(**settings)
+    inputs = inputs or figure.inputs(**settings)
     with Conversation(grader, chapter) as talk:
         try:
             heard = talk.put(program, f"{id}_figure", [Run(Case("figure", **inputs))], figure.seconds)

@@ -28,14 +28,19 @@ def folders() -> dict[str, Path]:
     return found
 
 
+def folder_of(name: str) -> Path:
+    """Where the model's files are. Raises UnknownModel."""
+    found = folders()
+    if name not in found:
+        raise UnknownModel(f"there is no model {name!r} here: there are {', '.join(found) or 'none'}")
+    return found[name]
+
+
 def load_model(name: str) -> dict[str, Any]:
     """The model's `config`, as its JSON says, and its `state`: tensors by name. Raises UnknownModel."""
     from safetensors.torch import load_file
 
-    found = folders()
-    if name not in found:
-        raise UnknownModel(f"there is no model {name!r} here: there are {', '.join(found) or 'none'}")
-    weights, config = found[name] / "model.safetensors", found[name] / "config.json"
+    weights, config = folder_of(name) / "model.safetensors", folder_of(name) / "config.json"
     weights.open("rb").close()  # says "permission denied" where safetensors says "no such file"
     return {
         "config": json.loads(config.read_text(encoding="utf-8")) if config.exists() else {},

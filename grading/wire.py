@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headwork.checkers.probing import Model
 from headwork.grading.frames import MAX_BODY, MAX_HEADER, WireError, pack, unpack
 
 __all__ = ["MAX_BODY", "MAX_HEADER", "Foreign", "Model", "WireError", "decode", "encode", "pack", "unpack"]
@@ -38,13 +39,6 @@ class Foreign:
     """Stands for a value that does not cross: `kind` is its type's name."""
 
     kind: str
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model by name (`Model("house")`): resolved outside, mounted read-only, loaded by `headwork.models`."""
-
-    name: str
 
 
 def encode(value: Any) -> tuple[Any, list[bytes]]:

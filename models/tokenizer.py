@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from headwork.models.gpt2_tokenizer import from_shown
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Encoding
@@ -35,6 +38,27 @@ class Tokenizer:
         from tokenizers import Tokenizer as Encoding
 
         return Encoding.from_file(str(self.file))
+
+    @cached_property
+    def _file(self) -> dict[str, Any]:
+        settings: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        return settings
+
+    def merges(self) -> list[tuple[bytes, bytes]]:
+        """The merges of byte pair encoding, the first learned first."""
+        pairs = (pair if isinstance(pair, list) else pair.split(" ") for pair in self._file["model"]["merges"])
+        return [(from_shown(left), from_shown(right)) for left, right in pairs]
+
+    def vocabulary(self) -> dict[bytes, int]:
+        """The token of each piece of text, and those of the special texts."""
+        special = {each["content"] for each in self._file["added_tokens"]}
+        pieces = self._file["model"]["vocab"].items()
+        return {piece.encode() if piece in special else from_shown(piece): token for piece, token in pieces}
+
+    @property
+    def begins_with_space(self) -> bool:
+        """Whether a space is put before every text, so that its first word is as the others."""
+        return bool(self._file["pre_tokenizer"].get("add_prefix_space"))
 
     def __len__(self) -> int:
         """How many tokens there are."""

@@ -77,7 +77,7 @@ def _poll(id: str, wanted: bool) -> None:
 
 
 def _settings(figure: "Figure", id: str) -> dict[str, Any]:
-    from headwork.checkers.figure import Choice
+    from headwork.checkers.figure import Choice, Words
 
     chosen: dict[str, Any] = {}
     if not figure.controls:
@@ -87,6 +87,8 @@ def _settings(figure: "Figure", id: str) -> dict[str, Any]:
         key = f"{id} {control.name}"
         if isinstance(control, Choice):
             chosen[control.name] = place.selectbox(control.label, control.options, key=key)
+        elif isinstance(control, Words):
+            chosen[control.name] = place.text_input(control.label, control.start, control.longest, key=key)
         elif not control.only_with or control.only_with in chosen.values():
             chosen[control.name] = _slider(place, control, key)
     return figure.settings(chosen)
@@ -101,10 +103,14 @@ def _slider(place: Any, knob: "Knob", key: str) -> float:
 
 
 def _picture(drawn: "Drawn", alt: str) -> None:
-    from headwork.grading.render.charts import NotDrawable, chart
+    from headwork.grading.render.charts import NotDrawable, chart, credits
 
     try:
-        st.altair_chart(chart(drawn), theme="streamlit", alt=alt or None)
+        picture = chart(drawn)
+        if isinstance(picture, str):
+            st.html(f'<p class="hw-story">{escape(picture)}</p><p class="hw-about">{_code(credits(drawn))}</p>')
+        else:
+            st.altair_chart(picture, theme="streamlit", alt=alt or None)
     except NotDrawable as problem:
         st.html(f'<p class="hw-about">{_code(str(problem))}</p>')
 

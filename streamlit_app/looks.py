@@ -66,6 +66,8 @@ CSS = """
 [class*="st-key-figure"] [data-testid="stWidgetLabel"] p { font: 400 .85rem/1.3 "Source Sans", sans-serif;
   color: var(--quiet); }
 .hw-caption code { font: .92em CODE; background: none; padding: 0; color: inherit; }
+.hw-story { font: 1.15rem/1.6 TEXT; margin: .25rem 0 .75rem; white-space: pre-line; overflow-wrap: anywhere; }
+.hw-about code { font: .92em CODE; background: none; padding: 0; color: inherit; }
 .hw-caption { color: var(--quiet); font-size: .9rem; line-height: 1.45; margin: 0; }
 
 .st-key-writing textarea { font: .875rem/1.55 CODE; tab-size: 4; white-space: pre; overflow-x: auto; }

@@ -11,7 +11,7 @@ from headwork.checkers.catalogue import UnknownFigure
 from headwork.checkers.figure import Choice
 from headwork.grading.dispatch import Grader
 from headwork.grading.figure import Drawn, draw
-from headwork.grading.render.charts import CHARTS, NotDrawable, chart
+from headwork.grading.render.charts import CHARTS, NotDrawable, chart, credits
 from headwork.grading.runner import find_probe
 from headwork.grading.solutions import solution_source
 from headwork.grading.submission import read_text
@@ -46,7 +46,8 @@ def test_a_figure_is_drawn_from_right_code_with_every_choice(id, grader):
     for settings in [{}, *({control.name: option} for control in choices for option in control.options)]:
         got = drawn(grader, id, reference(id), **settings)
         assert not got.problem, got.problem
-        assert chart(got).to_dict()
+        picture = chart(got)
+        assert picture if isinstance(picture, str) else picture.to_dict()
 
 
 @pytest.mark.parametrize("id", catalogue.figure_ids())
@@ -100,3 +101,32 @@ def test_the_picture_shows_the_learners_own_numbers(grader):
     )
     cells = chart(drawn(grader, "gpt2.one_head", uniform)).to_dict()["data"]["values"]
     assert {cell["weight"] for cell in cells} == {0.25}
+
+
+def test_the_learners_file_writes_a_story_and_the_cache_changes_no_word(grader):
+    got = drawn(grader, "gpt2.story", reference("gpt2.story"), prompt="There was a little girl named", seed=3)
+    assert chart(got).startswith("There was a little girl named")
+    assert got.values["same"] is True
+    assert all(f"`{name}`" in credits(got) for name in ("GPT2", "bpe_encode", "forward_with_cache", "bpe_decode"))
+
+
+def test_a_story_does_without_the_tokenizer_and_the_cache(grader):
+    whole = chart(drawn(grader, "gpt2.story", reference("gpt2.story")))
+    without = (
+        reference("gpt2.story").replace("def bpe_", "def other_").replace("def forward_with", "def forward_without")
+    )
+    got = drawn(grader, "gpt2.story", without)
+    assert chart(got) == whole and "bpe_encode" not in credits(got) and "same" not in got.values
+
+
+def test_a_cache_that_changes_the_story_is_said(grader):
+    wrong = reference("gpt2.story").replace("model.embed(tokens, start=past)", "model.embed(tokens)")
+    assert wrong != reference("gpt2.story")
+    assert "not the same words" in credits(drawn(grader, "gpt2.story", wrong))
+
+
+def test_what_is_no_story_is_told_in_a_sentence(grader):
+    wrong = reference("gpt2.story").replace("def bpe_decode", "def bpe_other")
+    got = replace(drawn(grader, "gpt2.story", wrong), values={"tokens": "<script>"})
+    with pytest.raises(NotDrawable, match="no whole numbers"):
+        chart(got)

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from headwork.checkers.figure import Choice, Figure, Knob
+from headwork.checkers.figure import Choice, Figure, Knob, Words
+from headwork.checkers.gpt2.probes.tokenizer import spelled
+from headwork.checkers.gpt2.tables import write_ranks
+from headwork.checkers.probing import Model
 
 if TYPE_CHECKING:
     from headwork.models.gpt2 import GPT2
@@ -61,6 +64,36 @@ def _one_row(prompt: str, way: str, temperature: float, k: float, p: float) -> d
     return {"words": words, "logits": logits, "way": way, "amount": amount, "draws": 4000, "seed": 0}
 
 
+def story(prompt: str, p: float, seed: int, model: str = "house") -> dict[str, Any]:
+    """What the learner's file is given to write a story with: a model by name, its tokenizer as tables, a prompt.
+
+    Raises KeyError when there is no such model.
+    """
+    tokenizer, merges, vocabulary = _tables(model)
+    return {
+        "model": Model(model),
+        "prompt": " " * tokenizer.begins_with_space + prompt,
+        "tokens": [tokenizer.bos, *tokenizer.encode(prompt)],
+        "bos": tokenizer.bos,
+        "merges": merges,
+        "vocabulary": vocabulary,
+        "p": p,
+        "seed": int(seed),
+        "new": 200,
+    }
+
+
+@lru_cache
+def _tables(model: str) -> "tuple[Tokenizer, str, str]":
+    """The model's tokenizer, and its tables as the probes read them."""
+    from headwork.models.tokenizer import Tokenizer
+    from headwork.models.zoo import folders
+
+    tokenizer = Tokenizer(folders()[model] / "tokenizer.json")
+    vocabulary = "\n".join(f"{spelled(piece)} {token}" for piece, token in tokenizer.vocabulary().items())
+    return tokenizer, write_ranks(tokenizer.merges()), vocabulary
+
+
 FIGURES = {
     "visible_keys": Figure(
         ("causal_mask",),
@@ -82,5 +115,16 @@ FIGURES = {
             Knob("k", "k", 1, LIKELIEST, 1, 5, only_with="top_k"),
             Knob("p", "p", 0.05, 1, 0.05, 0.9, only_with="top_p"),
         ),
+    ),
+    "story": Figure(
+        ("GPT2", "load_pretrained", "top_p"),
+        story,
+        (
+            Words("prompt", "begins with", "Once upon a time there was a"),
+            Knob("p", "p", 0.05, 1, 0.05, 0.7),
+            Knob("seed", "seed", 0, 99, 1, 4),
+        ),
+        optional=("forward_with_cache", "bpe_encode", "bpe_decode"),
+        seconds=60,
     ),
 }

@@ -70,7 +70,8 @@ ask.mistakes(
     ),
     edit(
         f"return {WRITTEN}",
-        f"share = torch.nn.functional.pad(layer.b_O[None], (0, 0, 0, len(layer.W_O) - 1))\n    return {WRITTEN} + share",
+        f"first = torch.nn.functional.pad(layer.b_O[None], (0, 0, 0, len(layer.W_O) - 1))\n"
+        f"    return {WRITTEN} + first",
         "b_O is added to the first head: it belongs to the layer and to no head, so leave it out.",
     ),
     edit(WRITTEN, *CONCATENATED),
@@ -135,7 +136,7 @@ ask.mistakes(
     edit(
         f"return {WRITTEN}",
         f"return {WRITTEN}.detach()",
-        "The result was cut from the graph (detach, .data or no_grad): gradients must reach the stream and the weights.",
+        "The result was cut from the graph (detach, .data, no_grad): gradients must reach the stream and the weights.",
     ),
     edit(
         f"return {WRITTEN}",

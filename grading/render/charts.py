@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headwork.grading.figure import Drawn
+from headwork.grading.resources import folder_of
 
 if TYPE_CHECKING:  # importing it takes half a second
     import altair
@@ -24,7 +25,7 @@ class NotDrawable(ValueError):
 
 
 def chart(drawn: Drawn) -> Any:
-    """The picture, an Altair chart. Raises NotDrawable when what the learner's code returned has another form."""
+    """The picture, an Altair chart or a text. Raises NotDrawable when what the code returned is neither."""
     return CHARTS[drawn.id](drawn)
 
 
@@ -104,7 +105,7 @@ def _sampling_distribution(drawn: Drawn) -> Any:
             altair.Tooltip("model:Q", format=".3f"),
         ],
     )
-    title = f"share of {draws} draws (bars) beside the model's probability (ticks)"
+    title = f"share of {draws} draws (bars), and the probability in the model (ticks)"
     bars = base.mark_bar(color=BLUE, opacity=0.75).encode(altair.X("yours:Q", title=title))
     ticks = base.mark_tick(color=AMBER, thickness=2.5, size=13).encode(altair.X("model:Q"))
     return altair.layer(bars, ticks).properties(height=15 * len(words), width="container")
@@ -116,28 +117,53 @@ def _diagonals(drawn: Drawn) -> Any:
     patterns, names = drawn.inputs["patterns"], drawn.inputs["names"]
     length = patterns.shape[-1]
     means = table(drawn.values.get("diagonals"), "diagonals", len(names), length)
-    labels = [str(position) for position in range(length)]
-    rows = []
+    labels = [""] * length
+    columns = []
     for pattern, mean, name in zip(patterns, means, names, strict=True):
         offsets = [{"offset": offset, "mean": round(float(each), 4)} for offset, each in enumerate(mean)]
         bars = (
             altair.Chart(altair.Data(values=offsets))
             .mark_bar(color=AMBER)
             .encode(
-                altair.X("offset:O", title="offset", axis=altair.Axis(labelAngle=0)),
-                altair.Y("mean:Q", scale=altair.Scale(domain=[0, 1]), title="mean attention"),
+                altair.X("offset:O", title="offset", axis=altair.Axis(labelAngle=0, labelOverlap=True)),
+                altair.Y("mean:Q", scale=altair.Scale(domain=[0, 1]), title=None, axis=altair.Axis(tickCount=3)),
                 tooltip=["offset:O", "mean:Q"],
             )
-            .properties(width=220, height=150)
+            .properties(width=140, height=90)
         )
-        square = heatmap(pattern, labels, labels, name).properties(width=150, height=150)
-        rows.append(altair.hconcat(square, bars))
-    return altair.vconcat(*rows).resolve_scale(color="independent")
+        columns.append(altair.vconcat(heatmap(pattern, labels, labels, name).properties(width=140, height=140), bars))
+    return altair.hconcat(*columns, spacing=12)
+
+
+def _story(drawn: Drawn) -> str:
+    """The story in words: the learner's own where they decode tokens, else by the tokenizer's library."""
+    text, tokens = drawn.values.get("text"), drawn.values.get("tokens")
+    if isinstance(text, str):
+        return text.strip()
+    if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
+        raise NotDrawable("The tokens of the story are no whole numbers.")
+    from headwork.models.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(folder_of(drawn.inputs["model"].name) / "tokenizer.json")
+    return tokenizer.decode(tokens[1:]).strip()
+
+
+def credits(drawn: Drawn) -> str:
+    """Who made the story, and how long it took."""
+    used, seconds = drawn.values.get("used"), drawn.values.get("seconds")
+    if not isinstance(used, list) or not isinstance(seconds, dict):
+        return ""
+    names = [f"`{name}`" for name in used]
+    times = ", ".join(f"{float(value):.2f} s {how}" for how, value in seconds.items())
+    same = drawn.values.get("same")
+    words = ": the same words" if same is True else ": not the same words" if same is False else ""
+    return f"Written by your {', '.join(names[:-1])} and {names[-1]}, in {times}{words}."
 
 
 CHARTS: dict[str, Callable[[Drawn], Any]] = {
     "gpt2.visible_keys": _visible_keys,
     "gpt2.one_head": _one_head,
     "gpt2.sampling_distribution": _sampling_distribution,
+    "gpt2.story": _story,
     "tensors.diagonals": _diagonals,
 }
