@@ -130,7 +130,8 @@ def test_the_shifted_tokens_give_the_loss_that_transformers_computes():
     from transformers import GPT2Config, GPT2LMHeadModel
 
     pad = 10
-    config = GPT2Config(11, 8, 12, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
+    sizes = {"vocab_size": 11, "n_positions": 8, "n_embd": 12, "n_layer": 1, "n_head": 2}
+    config = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)
     model = GPT2LMHeadModel(config).double().eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)  # the default gives all tokens nearly the same loss
