@@ -26,11 +26,11 @@ def sample_categorical(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     yield "tokens", tokens
     if not isinstance(tokens, Tensor) or tokens.shape != (len(case.probabilities), case.count):
         return
-    yield "pairs in a row", _halves(tokens[:, ::2], tokens[:, 1::2], case)
-    if len(tokens) > 1:
+    if case.pairs:
+        yield "pairs in a row", _halves(tokens[:, ::2], tokens[:, 1::2], case)
         yield "pairs of rows", _halves(tokens, tokens.roll(-1, 0), case)
-    source = generator(case.seed + 1, device)
-    yield "two at a time", torch.cat([draw(2, source) for _ in range(250)], 1)
+        source = generator(case.seed + 1, device)
+        yield "two at a time", torch.cat([draw(2, source) for _ in range(250)], 1)
     for name in ("once", "again"):
         yield name, draw(20, generator(case.seed, device))
     source = generator(case.seed, device)
