@@ -48,6 +48,11 @@ ask.mistakes(
     edit("position[n_keys - n_queries :, None]", "position[:n_queries, None]", FIRST),
     edit(
         "position[n_keys - n_queries :, None]",
+        "position[:n_queries, None] + n_queries - n_keys",
+        "The offset has the wrong sign: query i stands at position i + n_keys - n_queries.",
+    ),
+    edit(
+        "position[n_keys - n_queries :, None]",
         "position[n_keys - n_queries :, None].flip(0)",
         "The queries run backwards: the last row belongs to the last position, and is all True.",
     ),

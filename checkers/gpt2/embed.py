@@ -40,9 +40,16 @@ ask.checks(
 )
 
 POSITIONS = "self.W_pos[start:end]"
+BY_TOKEN = "W_pos is indexed by the tokens: its rows belong to positions, whatever token stands there."
+ALONG_BATCH = "The positions are counted along the batch: every sequence begins anew, so count along axis 1."
 
 ask.mistakes(
     edit(" + self.W_pos[start:end]", "", "No position is added: add a row of W_pos for each position."),
+    edit(
+        POSITIONS,
+        "self.W_pos",
+        "The whole of W_pos is added: take the rows of the positions that `tokens` stand at, one for each.",
+    ),
     edit(
         POSITIONS,
         "2 * self.W_pos[start:end]",
@@ -72,17 +79,24 @@ ask.mistakes(
     edit(
         POSITIONS,
         "self.W_pos[tokens]",
-        "W_pos is indexed by the tokens: its rows belong to positions, whatever token stands there.",
+        BY_TOKEN,
     ),
+    edit(POSITIONS, "self.W_pos[tokens + start]", BY_TOKEN),
     edit(
         POSITIONS,
         "self.W_pos[start : start + len(tokens), None]",
-        "The positions are counted along the batch: every sequence begins anew, so count along axis 1.",
+        ALONG_BATCH,
     ),
+    edit(POSITIONS, "self.W_pos[start : start + len(tokens)]", ALONG_BATCH),
     edit(
         "self.W_E[tokens] + self",
         "self.W_E[tokens] * self",
         "The two vectors are multiplied: GPT-2 adds them.",
+    ),
+    edit(
+        "self.W_E[tokens] + self.W_pos[start:end]",
+        "torch.cat([self.W_E[tokens], self.W_pos[start:end].expand(len(tokens), -1, -1)], -1)",
+        "The two vectors are put side by side: GPT-2 adds them, in the same d_model numbers.",
     ),
     edit(
         "self.W_E[tokens] + self",

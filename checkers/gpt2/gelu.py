@@ -29,6 +29,7 @@ ask.checks(
     stable("output", on=["large numbers, of both signs"], title="large numbers do not overflow in float32"),
 )
 
+ROUNDED = "The factor before the bracket is rounded: write it as math.sqrt(2 / math.pi)."
 BEND = "0.5 * x * (1 + torch.tanh(inner))"
 
 ask.mistakes(
@@ -45,6 +46,12 @@ ask.mistakes(
     edit(BEND, "x * torch.sigmoid(x)", "This is SiLU, x times sigmoid(x): GPT-2 has the form with tanh."),
     edit(BEND, "torch.relu(x)", "This is ReLU: GPT-2's step from 0 to 1 is smooth."),
     edit("0.5 * x * (", "0.5 * (", "This is the smooth step alone: it is to be multiplied by x."),
+    edit(
+        "0.5 * x * (1 + torch.tanh(inner))",
+        "0.5 * x * 1 + torch.tanh(inner)",
+        "The brackets around 1 + tanh are missing: half of x multiplies their sum.",
+    ),
+    edit(BEND, "x * torch.sigmoid(inner)", "The step is too wide: (1 + tanh u) / 2 is sigmoid(2 u), not sigmoid(u)."),
     edit("0.5 * x * (", "x * (", "The factor 0.5 is missing: 1 + tanh runs from 0 to 2."),
     edit(
         "(1 + torch.tanh(inner))", "torch.tanh(inner)", "The 1 beside the tanh is missing: add it before multiplying."
@@ -65,8 +72,22 @@ ask.mistakes(
         "2 / math.pi",
         "The root is missing: the factor inside the tanh is the root of 2 / pi.",
     ),
+    edit(
+        "math.sqrt(2 / math.pi)",
+        "math.sqrt(math.pi / 2)",
+        "The quotient is upside down: the factor inside the tanh is the root of 2 / pi.",
+    ),
+    *(
+        edit("math.sqrt(2 / math.pi)", rounded, ROUNDED)
+        for rounded in ("0.8", "0.798", "0.7979", "0.79788", "0.797885")
+    ),
     edit("math.sqrt(2 / math.pi) *", "", "The factor before the bracket is missing: the root of 2 / pi."),
     edit("0.044715 * x**3", "0.044715 * x**2", "The small term is a square: it is a cube."),
+    edit(
+        "x + 0.044715 * x**3",
+        "(x + 0.044715) * x**3",
+        "A bracket closes too early: only 0.044715 multiplies the cube, and x is added to that.",
+    ),
     edit("x + 0.044715 * x**3", "x", "The cubic term is missing: 0.044715 x^3, added to x."),
     edit("0.044715", "0.44715", "The constant before the cube is ten times too large: it is 0.044715."),
     edit("0.044715", "0.0044715", "The constant before the cube is ten times too small: it is 0.044715."),

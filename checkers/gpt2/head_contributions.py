@@ -52,10 +52,9 @@ ask.checks(
 )
 
 WRITTEN = 'torch.einsum("bqhd,hdm->bqhm", z, layer.W_O)'
-CONCATENATED = (
-    'torch.einsum("bqhd,hdm->bqm", z, layer.W_O)[:, :, None].expand(-1, -1, z.shape[2], -1)',
-    "Every head gets the sum of all heads: keep the head axis in the result, and do not sum over it.",
-)
+FIRST_SHARE = "torch.nn.functional.pad(layer.b_O[None], (0, 0, 0, len(layer.W_O) - 1))"  # (head, d_model)
+
+RESHAPED = "A plain reshape mixes positions with heads: move the head axis behind the position instead."
 
 ask.mistakes(
     edit(
@@ -70,11 +69,14 @@ ask.mistakes(
     ),
     edit(
         f"return {WRITTEN}",
-        f"first = torch.nn.functional.pad(layer.b_O[None], (0, 0, 0, len(layer.W_O) - 1))\n"
-        f"    return {WRITTEN} + first",
+        f"return {WRITTEN} + {FIRST_SHARE}",
         "b_O is added to the first head: it belongs to the layer and to no head, so leave it out.",
     ),
-    edit(WRITTEN, *CONCATENATED),
+    edit(
+        WRITTEN,
+        'torch.einsum("bqhd,hdm->bqm", z, layer.W_O)[:, :, None].expand(-1, -1, z.shape[2], -1)',
+        "Every head gets the sum of all heads: keep the head axis in the result, and do not sum over it.",
+    ),
     edit(
         WRITTEN,
         'torch.einsum("bqhd,hdm->bqm", z, layer.W_O)',
@@ -98,7 +100,18 @@ ask.mistakes(
     edit(
         WRITTEN,
         'torch.einsum("bqhd,hdm->bhqm", z, layer.W_O).reshape(*z.shape[:3], -1)',
-        "A plain reshape mixes positions with heads: move the head axis behind the position instead.",
+        RESHAPED,
+    ),
+    edit(
+        'z = torch.einsum("bhqk,bkhd->bqhd", attention_pattern(q, k), v)',
+        'z = torch.einsum("bhqk,bkhd->bhqd", attention_pattern(q, k), v).reshape(v.shape)',
+        RESHAPED,
+    ),
+    edit(f"return {WRITTEN}", "return z", "This is z, of width d_head: carry it through each head's W_O to d_model."),
+    edit(
+        "attention_pattern(q, k), v)",
+        '(torch.einsum("bqhd,bkhd->bhqk", q, k) / q.shape[-1] ** 0.5).softmax(-1), v)',
+        "There is no causal mask in this pattern: attention_pattern(q, k) has one.",
     ),
     edit(
         WRITTEN,
@@ -136,7 +149,7 @@ ask.mistakes(
     edit(
         f"return {WRITTEN}",
         f"return {WRITTEN}.detach()",
-        "The result was cut from the graph (detach, .data, no_grad): gradients must reach the stream and the weights.",
+        "The result was cut from the graph (detach, .data or no_grad): gradients must reach stream and weights.",
     ),
     edit(
         f"return {WRITTEN}",

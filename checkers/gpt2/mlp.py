@@ -75,6 +75,11 @@ ask.mistakes(
     ),
     edit(
         "gelu(residual @ self.W_in + self.b_in)",
+        "torch.nn.functional.silu(residual @ self.W_in + self.b_in)",
+        "This MLP bends with SiLU, as some later models do: GPT-2's has gelu.",
+    ),
+    edit(
+        "gelu(residual @ self.W_in + self.b_in)",
         "torch.tanh(residual @ self.W_in + self.b_in)",
         "This MLP bends with a plain tanh: GPT-2's has gelu.",
     ),
@@ -93,6 +98,16 @@ ask.mistakes(
         "return hidden @ self.W_out + self.b_out",
         "return hidden @ self.W_out + self.b_out + residual",
         "The residual is added inside the layer: return only what the MLP adds to it; the block does the sum.",
+    ),
+    edit(
+        "gelu(residual @ self.W_in + self.b_in)",
+        "gelu(torch.nn.functional.layer_norm(residual, residual.shape[-1:]) @ self.W_in + self.b_in)",
+        "The input is normalised inside the layer: the block does that before it calls the MLP.",
+    ),
+    edit(
+        "residual @ self.W_in + self.b_in",
+        "torch.nn.functional.linear(residual, self.W_in, self.b_in)",
+        "F.linear wants its weight as (out, in), and W_in is (d_model, d_mlp): transpose it, or use `residual @ W_in`.",
     ),
     edit(
         "gelu(residual @ self.W_in + self.b_in)",

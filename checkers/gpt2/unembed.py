@@ -34,7 +34,14 @@ ask.checks(
     equal("gradient", title="gradients reach the stream and the embedding"),
 )
 
+LOWERED = "A number is subtracted from all logits of a position, which changes no probability: return the plain scores."
+
 ask.mistakes(
+    edit(
+        "norm(residual)",
+        "torch.nn.functional.layer_norm(residual, residual.shape[-1:])",
+        "The stream is normalised without `norm`: call the one that is passed, which has a scale and shift.",
+    ),
     edit("normalised = norm(residual)", "normalised = residual", "The final norm is never applied: normalise first."),
     edit(
         "normalised = norm(residual)  # (batch, position, d_model)\n    return normalised @ W_E.T",
@@ -56,7 +63,12 @@ ask.mistakes(
     edit(
         "return normalised @ W_E.T",
         "logits = normalised @ W_E.T\n    return logits - logits.mean(-1, keepdim=True)",
-        "The logits are centred: that changes no probability, but return the plain scores.",
+        LOWERED,
+    ),
+    edit(
+        "return normalised @ W_E.T",
+        "logits = normalised @ W_E.T\n    return logits - logits.amax(-1, keepdim=True)",
+        LOWERED,
     ),
     edit(
         "return normalised @ W_E.T",

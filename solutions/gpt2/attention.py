@@ -61,7 +61,7 @@ class Attention(nn.Module):
         ### END SOLUTION
 
 
-def head_contributions(layer: nn.Module, residual: Tensor) -> Tensor:
+def head_contributions(layer: "Attention", residual: Tensor) -> Tensor:
     """What each head of an attention layer writes to the residual stream.
 
     layer: anything with the parameters of `Attention`. residual: (batch, position, d_model), as the layer reads it.
