@@ -206,7 +206,7 @@ def _parameters_only(case: Case) -> nn.Module:
     into, out, small = (heads, wide, wide // heads), (heads, wide // heads, wide), (heads, wide // heads)
     shapes: dict[str, tuple[int, ...]] = {"embed.W_E": (case.d_vocab, wide), "embed.W_pos": (case.n_ctx, wide)}
     for layer in range(case.n_layers):
-        here = {"ln1.w": (wide,), "ln1.b": (wide,)}
+        here: dict[str, tuple[int, ...]] = {"ln1.w": (wide,), "ln1.b": (wide,)}
         here |= {f"attn.W_{letter}": into for letter in "QKV"} | {"attn.W_O": out}
         here |= {f"attn.b_{letter}": small for letter in "QKV"} | {"attn.b_O": (wide,)}
         here |= {"ln2.w": (wide,), "ln2.b": (wide,), "mlp.W_in": (wide, case.d_mlp), "mlp.b_in": (case.d_mlp,)}
