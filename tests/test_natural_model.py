@@ -432,6 +432,12 @@ WRONG = {
     "loads heads by view": ("load_pretrained", ALL_IN_ONE.replace(
         'einops.rearrange(w, "d (h k) -> h d k", h=H)', "w.reshape(H, w.shape[0], -1)"
     )),
+    "loads a key bias that no logit sees": (
+        "load_pretrained",
+        ALL_IN_ONE.replace(
+            'g(f"h.{i}.attn.c_attn.bias").chunk(3)[j]', 'g(f"h.{i}.attn.c_attn.bias").chunk(3)[j if n != "K" else 0]'
+        ),
+    ),
     "loads only names with a prefix": ("load_pretrained", OWN_NAMES + OWN_LOADING.replace(
         'k.removeprefix("transformer."): v for k, v in state.items()',
         'k[12:]: v for k, v in state.items() if k.startswith("transformer.")',
@@ -509,6 +515,26 @@ WRONG = {
 }  # fmt: skip
 
 
+SAID = {
+    "block in place": "`+=` changes the stream",
+    "block without return": "is a `return` missing?",
+    "block with other names": "no parameter `ln1.w`",
+    "network without final norm": "final LayerNorm is missing",
+    "network in a plain list": "no parameter `blocks.0",
+    "network with one block many times": "first block is applied again and again",
+    "own names, untied": "let it be W_E itself",
+    "own names, default eps": "eps is not passed on",
+    "own names, loading unfinished": "Use the stub's names, or write `load_pretrained` for yours",
+    "loads only names with a prefix": "with `transformer.` in front and without",
+    "loads names without a prefix": "with `transformer.` in front and without",
+    "loads by reference": "changing one changes the other",
+    "loads with setattr": "an optimiser made before holds the old ones",
+    "init by dimension": "`blocks.0.attn.b_Q` should be 0 everywhere",
+    "init twice, scaled on top": "expected 0.02 / sqrt(2 n_layers)",
+    "init by numpy": "The generator is not used",
+}
+
+
 @pytest.fixture(scope="module")
 def grader():
     with Grader(slow=False) as made:
@@ -531,4 +557,4 @@ def test_a_right_answer_passes_in_whatever_structure_it_is_written(grader, name)
 def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name):
     verdict = grade(grader, *WRONG[name])
     assert verdict.status in ("failed", "error", "not_started") and verdict.points < verdict.out_of, verdict
-    assert len(verdict.message) > 20, verdict
+    assert len(verdict.message) > 20 and SAID.get(name, "") in verdict.message, verdict

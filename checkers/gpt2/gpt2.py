@@ -1,6 +1,6 @@
 """`gpt2.gpt2`: from tokens to logits, in whatever structure the answer has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
@@ -22,7 +22,8 @@ def _(rng: Rng) -> Iterator[Case]:
         model = heads * d_head
         own = network_weights(rng, vocab, context, heads, d_head, d_mlp, layers)
         shared = {name: own[name] for name in ("embed.W_E", "embed.W_pos", "ln_final.w", "ln_final.b")}
-        blocks = [{f"blocks.{layer}.W": (model, model), f"blocks.{layer}.b": model} for layer in range(layers)]
+        blocks: dict[str, int | Sequence[int]] = {f"blocks.{layer}.W": (model, model) for layer in range(layers)}
+        blocks |= {f"blocks.{layer}.b": model for layer in range(layers)}
         yield Case(
             name,
             d_vocab=vocab,
@@ -33,7 +34,7 @@ def _(rng: Rng) -> Iterator[Case]:
             n_layers=layers,
             eps=eps,
             weights=own,
-            parts=shared | {name: each for block in blocks for name, each in weights(rng, 0.7, **block).items()},
+            parts=shared | weights(rng, 0.7, **blocks),
             state=as_transformers(own, layers),
             tokens=rng.integers((batch, length), vocab),
             cotangent=rng.normal((batch, length, vocab)),

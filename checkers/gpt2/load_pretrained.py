@@ -10,6 +10,8 @@ from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.inputs import Rng, weights
 from headwork.checkers.probing import Case
 
+Shapes = dict[str, int | Sequence[int]]
+
 ask = Exercise("load_pretrained", also=["GPT2"])
 
 
@@ -19,11 +21,11 @@ def network_weights(
     """All parameters of a GPT2 by name, none of them trivial."""
     model = heads * d_head
     into, out = (heads, model, d_head), (heads, d_head, model)
-    block: dict[str, int | Sequence[int]] = {f"attn.W_{letter}": into for letter in "QKV"} | {"attn.W_O": out}
+    block: Shapes = {"attn.W_Q": into, "attn.W_K": into, "attn.W_V": into, "attn.W_O": out}
     block |= {f"attn.b_{letter}": (heads, d_head) for letter in "QKV"} | {"attn.b_O": model}
     block |= {"ln1.w": model, "ln1.b": model, "ln2.w": model, "ln2.b": model}
     block |= {"mlp.W_in": (model, d_mlp), "mlp.b_in": d_mlp, "mlp.W_out": (d_mlp, model), "mlp.b_out": model}
-    shapes: dict[str, int | Sequence[int]] = {"embed.W_E": (vocab, model), "embed.W_pos": (context, model)}
+    shapes: Shapes = {"embed.W_E": (vocab, model), "embed.W_pos": (context, model)}
     shapes |= {f"blocks.{layer}.{name}": shape for layer in range(layers) for name, shape in block.items()}
     return weights(rng, 0.5, **shapes, **{"ln_final.w": model, "ln_final.b": model})
 

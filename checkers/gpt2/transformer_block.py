@@ -1,11 +1,15 @@
 """`gpt2.transformer_block`: attention, then an MLP; each reads through its own LayerNorm and adds to the stream."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.inputs import Rng, weights
 from headwork.checkers.probing import Case
+
+Shapes = dict[str, int | Sequence[int]]
 
 ask = Exercise("TransformerBlock", batch=["residual", "cotangent"])
 
@@ -26,21 +30,23 @@ def _(rng: Rng) -> Iterator[Case]:
             d_mlp=d_mlp,
             eps=eps,
             weights=block_weights(rng, heads, width, d_mlp),
-            parts=weights(rng, 0.7, **{f"{norm}.{each}": model for norm in ("ln1", "ln2") for each in "wb"})
+            parts=weights(rng, 0.6, **{"ln1.w": model, "ln1.b": model, "ln2.w": model, "ln2.b": model})
             | weights(rng, 0.5, **{"attn.W": (model, model), "mlp.W": (model, model)}),
             residual=rng.normal((batch, length, model)),
             cotangent=rng.normal((batch, length, model)),
         )
 
 
-def block_weights(rng: Rng, heads: int, width: int, d_mlp: int) -> dict:
+def block_weights(rng: Rng, heads: int, width: int, d_mlp: int) -> dict[str, Tensor]:
     """All parameters of a block by name, none of them trivial. `width` is that of a head."""
     model = heads * width
     into, out = (heads, model, width), (heads, width, model)
-    shapes = {"ln1.w": model, "ln1.b": model, "attn.W_Q": into, "attn.W_K": into, "attn.W_V": into, "attn.W_O": out}
-    shapes |= {f"attn.b_{letter}": (heads, width) for letter in "QKV"} | {"attn.b_O": model}
+    shapes: Shapes = {"ln1.w": model, "ln1.b": model, "attn.W_O": out, "attn.b_O": model}
+    shapes |= {"attn.W_Q": into, "attn.W_K": into, "attn.W_V": into}
+    shapes |= {f"attn.b_{letter}": (heads, width) for letter in "QKV"}
     shapes |= {"ln2.w": model, "ln2.b": model, "mlp.W_in": (model, d_mlp), "mlp.b_in": d_mlp}
-    return weights(rng, 0.5, **shapes, **{"mlp.W_out": (d_mlp, model), "mlp.b_out": model})
+    shapes |= {"mlp.W_out": (d_mlp, model), "mlp.b_out": model}
+    return weights(rng, 0.5, **shapes)
 
 
 ask.checks(

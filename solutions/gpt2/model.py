@@ -77,9 +77,9 @@ def load_pretrained(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     found = {name.removeprefix("transformer."): value for name, value in state.items()}
     loaded = {"embed.W_E": found["wte.weight"], "embed.W_pos": found["wpe.weight"]}
     loaded |= {"ln_final.w": found["ln_f.weight"], "ln_final.b": found["ln_f.bias"]}
-    for index, block in enumerate(model.blocks):
+    for index, block in enumerate(model.get_submodule("blocks").children()):
         theirs, ours = f"h.{index}.", f"blocks.{index}."
-        n_heads, d_model, d_head = block.attn.W_Q.shape
+        n_heads, d_model, d_head = block.get_parameter("attn.W_Q").shape
         weights = found[theirs + "attn.c_attn.weight"].reshape(d_model, 3, n_heads, d_head)
         biases = found[theirs + "attn.c_attn.bias"].reshape(3, n_heads, d_head)
         for place, letter in enumerate("QKV"):

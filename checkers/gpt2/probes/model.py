@@ -206,7 +206,7 @@ def _parameters_only(case: Case) -> nn.Module:
     into, out, small = (heads, wide, wide // heads), (heads, wide // heads, wide), (heads, wide // heads)
     shapes: dict[str, tuple[int, ...]] = {"embed.W_E": (case.d_vocab, wide), "embed.W_pos": (case.n_ctx, wide)}
     for layer in range(case.n_layers):
-        here = {"ln1.w": (wide,), "ln1.b": (wide,)}
+        here: dict[str, tuple[int, ...]] = {"ln1.w": (wide,), "ln1.b": (wide,)}
         here |= {f"attn.W_{letter}": into for letter in "QKV"} | {"attn.W_O": out}
         here |= {f"attn.b_{letter}": small for letter in "QKV"} | {"attn.b_O": (wide,)}
         here |= {"ln2.w": (wide,), "ln2.b": (wide,), "mlp.W_in": (wide, case.d_mlp), "mlp.b_in": (case.d_mlp,)}
@@ -296,7 +296,8 @@ def load_pretrained(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
             if way == "our model":
                 yield "parameters of our model", parameters(model)
             else:  # in float64: the numbers loaded are what is asked, not how the logits are rounded
-                yield "logits of your GPT2", model.double()(case.tokens)
+                squares = _sum_of_squares(model.double())
+                yield "logits of your GPT2", {"the logits": model(case.tokens), "all numbers, squared": squares}
             yield f"what stays of {way}", kept
             yield f"apart from {way}", _apart(answer, case, model)
         except Exception as error:
@@ -304,6 +305,15 @@ def load_pretrained(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     if len(raised) == 2:
         ours, theirs = raised
         raise _about_names(ours if isinstance(theirs, Unfit | NotImplementedError) else theirs, case.state)
+
+
+def _sum_of_squares(model: nn.Module) -> Tensor:
+    """Of all numbers that learn, each value once, so that neither layout nor copies matter.
+
+    Logits depend on every number but b_K, which adds the same to all scores of a query.
+    """
+    learning = [each.detach().flatten() for each in model.parameters() if each.requires_grad]
+    return torch.cat(learning).unique().square().sum() if learning else torch.zeros(())
 
 
 def _about_names(error: Exception, state: dict[str, Tensor]) -> Exception:
