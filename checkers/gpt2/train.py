@@ -15,17 +15,17 @@ ask = Exercise("train")
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
-    for name, vocab, width, lengths, options in [
-        ("three batches", 7, 4, [(2, 5), (3, 6), (2, 4)], (0.05, 0.01, 100.0)),
-        ("clipping some of the steps", 5, 3, [(1, 3), (2, 8), (4, 3), (1, 9)], (0.02, 0.01, 1.2)),
-        ("strong weight decay", 6, 5, [(2, 7), (2, 7)], (0.1, 0.5, 0.1)),
-        ("a batch of one", 8, 3, [(1, 6), (1, 5), (1, 4)], (0.03, 0.1, 0.6)),
+    for name, vocab, width, lengths, spread, options in [
+        ("three batches", 7, 4, [(2, 5), (3, 6), (2, 4)], 1.8, (0.05, 0.01, 100.0)),
+        ("clipping some of the steps", 5, 3, [(1, 3), (2, 8), (4, 3), (1, 9)], 1, (0.02, 0.01, 1.2)),
+        ("strong weight decay", 6, 5, [(2, 7), (2, 7)], 1, (0.1, 0.5, 0.1)),
+        ("a batch of one", 8, 3, [(1, 6), (1, 5), (1, 4)], 1.4, (0.03, 0.1, 0.6)),
     ]:
         shapes = _shapes(vocab, width)
         learning_rate, weight_decay, max_norm = options
         yield Case(
             name,
-            weights=weights(rng, 1.0, **shapes),
+            weights=weights(rng, spread, **shapes),
             batches=[rng.integers(shape, vocab) for shape in lengths],
             learning_rate=learning_rate,
             weight_decay=weight_decay,
