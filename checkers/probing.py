@@ -161,7 +161,15 @@ def digest(value: Any) -> str:
     state = hashlib.blake2b(digest_size=16)
     for leaf in tree_leaves(value):
         if isinstance(leaf, Tensor):
-            plain = torch.Tensor.detach(leaf).cpu().contiguous().reshape(-1)
+            plain = fresh_row(torch.Tensor.detach(leaf).cpu())
             state.update(str((leaf.dtype, tuple(leaf.shape))).encode())
             state.update(plain.view(torch.uint8).numpy().data)
     return state.hexdigest()
+
+
+def fresh_row(tensor: Tensor) -> Tensor:
+    """All numbers in a row of memory of their own, for a look at their bytes.
+
+    `contiguous` is not enough: of a single number it leaves any stride as it is.
+    """
+    return tensor.new_empty(tensor.numel()).copy_(tensor.reshape(-1))

@@ -12,6 +12,7 @@ def run(file: str | None, *, prompt: str, p: float, seed: int, model: str, json:
     """Raises Stop for what cannot be read or used."""
     from pathlib import Path
 
+    from headwork.checkers import catalogue
     from headwork.checkers.gpt2.figures import story
     from headwork.grading.figure import draw
     from headwork.grading.render.charts import NotDrawable, chart, credits
@@ -22,9 +23,10 @@ def run(file: str | None, *, prompt: str, p: float, seed: int, model: str, json:
     try:
         submission = target.read()
         folder_of(model)
+        settings = catalogue.figure(FIGURE).settings({"prompt": prompt, "p": p, "seed": seed})
         inputs = story(prompt, p, seed, model)
         with working("Your model is writing…", quiet=json), grader(["gpt2"]) as grading:
-            drawn = draw(grading, submission, FIGURE, {"prompt": prompt, "p": p, "seed": seed}, inputs)
+            drawn = draw(grading, submission, FIGURE, settings, inputs)
         if drawn.problem:
             raise Stop(drawn.problem)
         text = chart(drawn)

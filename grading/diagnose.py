@@ -1,5 +1,6 @@
 """Names the mistake behind a wrong answer: one that does the same as the learner's code on every case."""
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +30,9 @@ def variants(exercise: Exercise) -> Iterator[Variant]:
     for one, other in combinations(edits, 2):
         try:
             both = other.apply(one.apply(source))
-        except ValueError:
-            continue  # they change the same place
+            ast.parse(both)
+        except (ValueError, SyntaxError):
+            continue  # they change the same place, or what both make of it is no Python
         yield Variant(both, (one.sentence, other.sentence))
 
 

@@ -70,8 +70,8 @@ def _transposed(got: Tensor, want: Tensor) -> str:
 
 def _factor(got: Tensor, want: Tensor) -> str:
     scale = (got * want).sum() / want.square().sum().clamp_min(1e-300)
-    if not _close(got, scale * want) or scale == 0:
-        return ""
+    if want.numel() < 2 or not _close(got, scale * want) or scale == 0 or abs(scale - 1) < 1e-3:
+        return ""  # a single number is always some multiple, and '1 times' explains nothing
     return (
         "Its sign is flipped." if abs(scale + 1) < 1e-5 else f"Everything is {scale.item():.4g} times what is expected."
     )
@@ -153,17 +153,17 @@ def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[s
         values = [case.inputs.get(option) for case in (*right, *wrong)]
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good, bad = set(values[: len(right)]), set(values[len(right) :])
-            if len(good) == 1 and not good & bad and not good & _sizes(right[0]):
+            if len(right) > 1 and len(good) == 1 and not good & bad and not good & _sizes(right[0]):
                 yield f"It is right only where {option} is {good.pop()}: is that value written into your code?"
 
 
 def _lonely_axes(right: list[Case], wrong: list[Case]) -> Iterator[tuple[str, int]]:
     """Axes of inputs, past the batch, that have length 1 in every right case and in no wrong one."""
     for name, value in right[0].inputs.items():
-        for axis in range(1, value.dim() if isinstance(value, Tensor) else 0):
-            if all(case.inputs[name].shape[axis] == 1 for case in right) and all(
-                case.inputs[name].shape[axis] > 1 for case in wrong
-            ):
+        shapes = [tuple(getattr(case.inputs.get(name), "shape", ())) for case in (*right, *wrong)]
+        for axis in range(1, min(map(len, shapes)) if isinstance(value, Tensor) else 0):
+            lengths = [shape[axis] for shape in shapes]
+            if set(lengths[: len(right)]) == {1} and 1 not in lengths[len(right) :]:
                 yield name, axis
 
 

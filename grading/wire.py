@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headwork.checkers.probing import Model
+from headwork.checkers.probing import Model, fresh_row
 from headwork.grading.frames import MAX_BODY, MAX_HEADER, WireError, pack, unpack
 
 __all__ = ["MAX_BODY", "MAX_HEADER", "Foreign", "Model", "WireError", "decode", "encode", "pack", "unpack"]
@@ -55,6 +55,8 @@ def encode(value: Any) -> tuple[Any, list[bytes]]:
             return value
         if type(value) is str:
             return value[:MAX_TEXT].encode("utf-8", "replace").decode()
+        if type(value).__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "shape", ()):
+            value = value.item()  # a numpy number is a number
         if type(value) is int:
             return value if _fits(value) else {"$": "foreign", "kind": "an integer beyond 64 bits"}
         if type(value) is float:
@@ -107,7 +109,7 @@ def _encode_plain(value: Tensor, bodies: list[bytes]) -> Any:
         return {"$": "foreign", "kind": f"a tensor of {value.dim()} axes"}
     if value.numel() * value.element_size() > MAX_BODY:
         return {"$": "foreign", "kind": f"a tensor of shape {tuple(value.shape)}, too large to compare"}
-    flat = value.resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    flat = fresh_row(value.resolve_conj().resolve_neg().cpu())
     bodies.append(bytes(flat.view(torch.uint8).numpy()) if flat.numel() else b"")
     return {"$": "tensor", "dtype": dtype, "shape": list(value.shape), "device": device}
 

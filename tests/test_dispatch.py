@@ -44,7 +44,7 @@ def test_what_is_missing_is_missing_and_the_rest_counts(grader):
 def test_a_time_out_in_one_exercise_leaves_the_next_one_its_points(grader, monkeypatch):
     monkeypatch.setattr(exercise("gpt2.layer_norm"), "seconds", 1.0)
     slow = layer_norm("mean = residual", "while True: pass\n        mean = residual")
-    source = slow + solution_source("gpt2").partition("def attention_pattern")[2].join(["\ndef attention_pattern", ""])
+    source = solution_source("gpt2") + "\n\n" + slow  # the last definition wins
     report = grader.grade(read_text("a.py", source), ["gpt2.layer_norm", "gpt2.attention_pattern"])
     assert [verdict.status for verdict in report.verdicts] == ["timed_out", "passed"]
     assert "1 s" in report.verdicts[0].message

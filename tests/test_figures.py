@@ -110,6 +110,11 @@ def test_the_learners_file_writes_a_story_and_the_cache_changes_no_word(grader):
     assert all(f"`{name}`" in credits(got) for name in ("GPT2", "bpe_encode", "forward_with_cache", "bpe_decode"))
 
 
+def test_the_same_seed_tells_the_same_story_and_another_seed_another(grader):
+    one, same, other = (chart(drawn(grader, "gpt2.story", reference("gpt2.story"), seed=seed)) for seed in (1, 1, 2))
+    assert one == same != other
+
+
 def test_a_story_does_without_the_tokenizer_and_the_cache(grader):
     whole = chart(drawn(grader, "gpt2.story", reference("gpt2.story")))
     without = (
