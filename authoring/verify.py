@@ -21,7 +21,7 @@ from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
 from headwork.grading.agree import agree
 from headwork.grading.dispatch import Grader, stub_of
-from headwork.grading.expect import chapter_of, known, observe_mistake
+from headwork.grading.expect import chapter_of, known, observe_mistake, program_of
 from headwork.grading.plan import Observation
 from headwork.grading.report import Verdict
 from headwork.grading.solutions import solution_source
@@ -220,7 +220,7 @@ class _Work:
 
     def _loads(self, text: str) -> bool:
         try:
-            self._observe(text)
+            program_of(text, self.exercise)
         except Unusable:
             return False
         return True

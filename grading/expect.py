@@ -13,7 +13,7 @@ from headwork.checkers.probing import Case
 from headwork.grading.extract import extract
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation, exact, gather, runs_of, twin
-from headwork.grading.program import Program
+from headwork.grading.program import Piece, Program
 from headwork.grading.resources import load_model
 from headwork.grading.runner import Ended, Probe, Yielded, fault_of, find_probe, load_program, put
 from headwork.grading.solutions import solution_source
@@ -55,10 +55,11 @@ def known(id: str, seed: int, slow: bool, device: str) -> Known:
     """The runs of one seed and what the reference does in them."""
     exercise = find(id)
     runs = runs_of(exercise, seed, slow)
+    program = program_of(reference_source(exercise), exercise)
     if slow:
-        return Known(runs, _observe(exercise, reference_source(exercise), [run.case for run in runs], device))
-    seen = _observe(exercise, reference_source(exercise), [exact(run) for run in runs], device)
-    lowered = _observe(exercise, reference_source(exercise), [twin(run.case) for run in runs], device)
+        return Known(runs, _observe(exercise, program, [run.case for run in runs], device))
+    seen = _observe(exercise, program, [exact(run) for run in runs], device)
+    lowered = _observe(exercise, program, [twin(run.case) for run in runs], device)
     for run, one, other in zip(runs, seen, lowered, strict=True):
         for each in (one, other):
             if each.fault or each.changed:
@@ -68,13 +69,26 @@ def known(id: str, seed: int, slow: bool, device: str) -> Known:
 
 @lru_cache(maxsize=8192)
 def observe_mistake(id: str, source: str, seed: int, device: str, run: int) -> Observation:
-    """What our own wrong `source` does in one run, in this process."""
+    """What our own wrong `source` does in one run, in this process. All of it runs, with no statement left out."""
     exercise = find(id)
-    return _observe(exercise, source, [known(id, seed, False, device).runs[run].case], device)[0]
+    try:
+        program = _by_statements(source)
+    except SyntaxError as error:
+        return Observation(fault=fault_of(error, OURS), ended=True)
+    return _observe(exercise, program, [known(id, seed, False, device).runs[run].case], device)[0]
 
 
-def _observe(exercise: Exercise, source: str, cases: list[Case], device: str) -> list[Observation]:
-    program = program_of(source, exercise)
+def _by_statements(source: str) -> Program:
+    """The whole of our own source, a piece a statement, so that only what differs from other sources is compiled."""
+    lines = source.split("\n")
+    pieces = []
+    for node in ast.parse(source).body:
+        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+        pieces.append(Piece("reference.py", 1, "\n".join(lines[first - 1 : node.end_lineno])))
+    return Program(tuple(pieces), ())
+
+
+def _observe(exercise: Exercise, program: Program, cases: list[Case], device: str) -> list[Observation]:
     with _ALONE, torch.random.fork_rng(devices=[]):
         try:
             namespace = load_program(program)

@@ -75,9 +75,14 @@ def load_program(program: Program) -> dict[str, Any]:
         flags |= getattr(__import__("__future__"), feature).compiler_flag
     for piece in program.pieces:
         remember_source(piece.file, piece.line, piece.source)
-        text = "\n" * (piece.line - 1) + piece.source
-        exec(compile(text, piece.file, "exec", flags, dont_inherit=True), namespace)
+        exec(_compiled("\n" * (piece.line - 1) + piece.source, piece.file, flags), namespace)
     return namespace
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str, file: str, flags: int) -> types.CodeType:
+    """Known mistakes differ from the reference in one place: the rest of them is compiled once."""
+    return compile(text, file, "exec", flags, dont_inherit=True)
 
 
 def remember_source(file: str, line: int, source: str) -> None:

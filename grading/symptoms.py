@@ -153,7 +153,7 @@ def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[s
         values = [case.inputs.get(option) for case in (*right, *wrong)]
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good, bad = set(values[: len(right)]), set(values[len(right) :])
-            if len(right) > 1 and len(good) == 1 and not good & bad and not good & _sizes(right[0]):
+            if len(good) == 1 and not good & bad and not good & _sizes(right[0]):
                 yield f"It is right only where {option} is {good.pop()}: is that value written into your code?"
 
 

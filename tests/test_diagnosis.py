@@ -4,6 +4,7 @@ import textwrap
 
 import pytest
 
+from headwork.chapters.course import COURSE
 from headwork.checkers.catalogue import exercise
 from headwork.grading.dispatch import Grader
 from headwork.grading.expect import reference_source
@@ -271,10 +272,8 @@ def test_an_exception_shows_the_learners_own_frames_and_the_shapes_there(edited)
 
 
 def test_a_stub_left_as_it_was_is_not_started_and_no_fault(grader):
-    from headwork.authoring.stub import stub
-    from headwork.grading.solutions import solution_source
-
-    report = grader.grade(read_text("exercises.py", stub(solution_source("gpt2"))))
+    made = (COURSE / "gpt2" / "exercises.py").read_text(encoding="utf-8")
+    report = grader.grade(read_text("exercises.py", made))
     assert {each.status for each in report.verdicts} == {"not_started"}
 
 

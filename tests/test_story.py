@@ -1,6 +1,5 @@
 """`headwork story`: the learner's own file writes."""
 
-
 import pytest
 
 from headwork.cli.main import run

@@ -96,7 +96,7 @@ class Attention(nn.Module):
 
 # gpt2.head_contributions: What each head writes
 # 4 points, about 20 minutes. Check it with: headwork check gpt2.head_contributions
-def head_contributions(layer: nn.Module, residual: Tensor) -> Tensor:
+def head_contributions(layer: "Attention", residual: Tensor) -> Tensor:
     """What each head of an attention layer writes to the residual stream.
 
     layer: anything with the parameters of `Attention`. residual: (batch, position, d_model), as the layer reads it.
