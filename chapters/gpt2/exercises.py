@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 # gpt2.embed: Embedding tokens and positions
-# 3 points, about 15 minutes. Check it with: headwork check gpt2.embed
+# 3 points, about 8 minutes. Check it with: headwork check gpt2.embed
 class Embed(nn.Module):
     """What stands in the residual stream before the first layer: a vector for the token plus one for its position."""
 
@@ -33,7 +33,7 @@ class Embed(nn.Module):
 
 
 # gpt2.layer_norm: LayerNorm
-# 4 points, about 20 minutes. Check it with: headwork check gpt2.layer_norm
+# 4 points, about 12 minutes. Check it with: headwork check gpt2.layer_norm
 class LayerNorm(nn.Module):
     """Normalises the last axis to mean 0 and variance 1, then scales by `w` and shifts by `b`.
 
@@ -52,7 +52,7 @@ class LayerNorm(nn.Module):
 
 
 # gpt2.causal_mask: The causal mask
-# 2 points, about 10 minutes. Check it with: headwork check gpt2.causal_mask
+# 2 points, about 6 minutes. Check it with: headwork check gpt2.causal_mask
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | str | None = None) -> Tensor:
     """Where each query may look: at its own position and those before it.
 
@@ -62,7 +62,7 @@ def causal_mask(n_queries: int, n_keys: int, device: torch.device | str | None =
 
 
 # gpt2.attention_pattern: The attention pattern
-# 6 points, about 25 minutes. Check it with: headwork check gpt2.attention_pattern
+# 6 points, about 15 minutes. Check it with: headwork check gpt2.attention_pattern
 def attention_pattern(q: Tensor, k: Tensor) -> Tensor:
     """How much each query position attends to each key position.
 
@@ -73,7 +73,7 @@ def attention_pattern(q: Tensor, k: Tensor) -> Tensor:
 
 
 # gpt2.attention: An attention layer
-# 6 points, about 25 minutes. Check it with: headwork check gpt2.attention
+# 6 points, about 18 minutes. Check it with: headwork check gpt2.attention
 class Attention(nn.Module):
     """Multi-head causal self-attention: every head moves information between positions in its own way."""
 
@@ -95,7 +95,7 @@ class Attention(nn.Module):
 
 
 # gpt2.head_contributions: What each head writes
-# 4 points, about 20 minutes. Check it with: headwork check gpt2.head_contributions
+# 4 points, about 15 minutes. Check it with: headwork check gpt2.head_contributions
 def head_contributions(layer: "Attention", residual: Tensor) -> Tensor:
     """What each head of an attention layer writes to the residual stream.
 
@@ -107,7 +107,7 @@ def head_contributions(layer: "Attention", residual: Tensor) -> Tensor:
 
 
 # gpt2.gelu: GPT-2's GELU
-# 2 points, about 10 minutes. Check it with: headwork check gpt2.gelu
+# 2 points, about 5 minutes. Check it with: headwork check gpt2.gelu
 def gelu(x: Tensor) -> Tensor:
     """GPT-2's GELU: x times a smooth step from 0 to 1, in the form with tanh. Any shape, which is kept.
 
@@ -117,7 +117,7 @@ def gelu(x: Tensor) -> Tensor:
 
 
 # gpt2.mlp: The MLP
-# 3 points, about 10 minutes. Check it with: headwork check gpt2.mlp
+# 3 points, about 6 minutes. Check it with: headwork check gpt2.mlp
 class MLP(nn.Module):
     """The layer that works on each position alone: read in `d_mlp` directions, bend, write in as many."""
 
@@ -134,7 +134,7 @@ class MLP(nn.Module):
 
 
 # gpt2.unembed: Unembedding
-# 3 points, about 10 minutes. Check it with: headwork check gpt2.unembed
+# 3 points, about 6 minutes. Check it with: headwork check gpt2.unembed
 def unembed(residual: Tensor, norm: Callable[[Tensor], Tensor], W_E: Tensor) -> Tensor:
     """The score of every token of the vocabulary as the next one: the normalised stream against its embedding.
 
@@ -145,7 +145,7 @@ def unembed(residual: Tensor, norm: Callable[[Tensor], Tensor], W_E: Tensor) -> 
 
 
 # gpt2.transformer_block: A transformer block
-# 4 points, about 15 minutes. Check it with: headwork check gpt2.transformer_block
+# 4 points, about 10 minutes. Check it with: headwork check gpt2.transformer_block
 class TransformerBlock(nn.Module):
     """Attention, then an MLP; each reads the stream through a LayerNorm of its own and adds to it."""
 
@@ -162,7 +162,7 @@ class TransformerBlock(nn.Module):
 
 
 # gpt2.gpt2: The whole network
-# 5 points, about 20 minutes. Check it with: headwork check gpt2.gpt2
+# 5 points, about 15 minutes. Check it with: headwork check gpt2.gpt2
 class GPT2(nn.Module):
     """From tokens to the logits of each next token."""
 
@@ -180,7 +180,7 @@ class GPT2(nn.Module):
 
 
 # gpt2.init_weights: First weights
-# 4 points, about 20 minutes. Check it with: headwork check gpt2.init_weights
+# 4 points, about 15 minutes. Check it with: headwork check gpt2.init_weights
 def init_weights(model: nn.Module, n_layers: int, generator: torch.Generator | None = None) -> None:
     """Fills the parameters of `model` with GPT-2's first weights, in place, by the last part of their names.
 
@@ -191,7 +191,7 @@ def init_weights(model: nn.Module, n_layers: int, generator: torch.Generator | N
 
 
 # gpt2.load_pretrained: Weights from elsewhere
-# 5 points, about 35 minutes. Check it with: headwork check gpt2.load_pretrained
+# 5 points, about 30 minutes. Check it with: headwork check gpt2.load_pretrained
 def load_pretrained(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     """Fills the parameters of `model`, a GPT2, with the weights of a transformers GPT-2, in place; returns `model`.
 
@@ -202,7 +202,7 @@ def load_pretrained(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
 
 
 # gpt2.next_token_loss: The loss of the next token
-# 3 points, about 12 minutes. Check it with: headwork check gpt2.next_token_loss
+# 3 points, about 8 minutes. Check it with: headwork check gpt2.next_token_loss
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
     """The mean cross-entropy of each next token, in nats.
 
@@ -213,7 +213,7 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 # gpt2.train: The training loop
-# 6 points, about 30 minutes. Check it with: headwork check gpt2.train
+# 6 points, about 20 minutes. Check it with: headwork check gpt2.train
 def train(
     model: nn.Module, batches: list[Tensor], learning_rate: float, weight_decay: float = 0.01, max_norm: float = 1.0
 ) -> list[float]:
@@ -236,7 +236,7 @@ def learning_rate_schedule(step: int, peak: float, warmup: int, total: int, floo
 
 
 # gpt2.temperature: Sampling with a temperature
-# 3 points, about 15 minutes. Check it with: headwork check gpt2.temperature
+# 3 points, about 10 minutes. Check it with: headwork check gpt2.temperature
 def temperature(logits: Tensor, temperature: float, generator: torch.Generator | None = None) -> Tensor:
     """Draws one token a row from the softmax of the logits divided by `temperature`; 0 takes the likeliest token.
 
@@ -246,7 +246,7 @@ def temperature(logits: Tensor, temperature: float, generator: torch.Generator |
 
 
 # gpt2.top_k: Sampling from the k likeliest
-# 3 points, about 15 minutes. Check it with: headwork check gpt2.top_k
+# 3 points, about 10 minutes. Check it with: headwork check gpt2.top_k
 def top_k(logits: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
     """Draws one token a row from its `k` likeliest tokens, by their own shares; from all of them when there are fewer.
 
@@ -256,7 +256,7 @@ def top_k(logits: Tensor, k: int, generator: torch.Generator | None = None) -> T
 
 
 # gpt2.top_p: Nucleus sampling
-# 5 points, about 25 minutes. Check it with: headwork check gpt2.top_p
+# 5 points, about 15 minutes. Check it with: headwork check gpt2.top_p
 def top_p(logits: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
     """Draws one token a row from the nucleus: the fewest most likely tokens whose probabilities reach `p` together.
 
@@ -290,7 +290,7 @@ def beam_search(model: Callable[[Tensor], Tensor], prompt: Tensor, n_new: int, n
 
 
 # gpt2.kv_cache: A cache of keys and values
-# 6 points, about 40 minutes. Check it with: headwork check gpt2.kv_cache
+# 6 points, about 30 minutes. Check it with: headwork check gpt2.kv_cache
 def forward_with_cache(model: nn.Module, tokens: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
     """The logits of new positions, without reading the ones before them again.
 
@@ -302,14 +302,14 @@ def forward_with_cache(model: nn.Module, tokens: Tensor, cache: Any = None) -> t
 
 
 # gpt2.pretokenize: Cutting a text into words
-# 3 points, about 20 minutes. Check it with: headwork check gpt2.pretokenize
+# 3 points, about 15 minutes. Check it with: headwork check gpt2.pretokenize
 def pretokenize(text: str) -> list[str]:
     """The words that are encoded apart from each other, as GPT-2 cuts them; joined they are `text` again."""
     raise NotImplementedError("write pretokenize")
 
 
 # gpt2.byte_pair_merge: Merging the bytes of a word
-# 4 points, about 25 minutes. Check it with: headwork check gpt2.byte_pair_merge
+# 4 points, about 20 minutes. Check it with: headwork check gpt2.byte_pair_merge
 def byte_pair_merge(word: bytes, ranks: dict[tuple[bytes, bytes], int]) -> list[bytes]:
     """The pieces that `word` becomes: neighbours are merged, always the pair of lowest rank, until none has a rank.
 
@@ -319,14 +319,14 @@ def byte_pair_merge(word: bytes, ranks: dict[tuple[bytes, bytes], int]) -> list[
 
 
 # gpt2.bpe_encode: From text to tokens
-# 3 points, about 15 minutes. Check it with: headwork check gpt2.bpe_encode
+# 3 points, about 10 minutes. Check it with: headwork check gpt2.bpe_encode
 def bpe_encode(text: str, ranks: dict[tuple[bytes, bytes], int], vocabulary: dict[bytes, int]) -> list[int]:
     """The tokens of `text`. `ranks` as for `byte_pair_merge`; `vocabulary` holds the token of each piece of bytes."""
     raise NotImplementedError("write bpe_encode")
 
 
 # gpt2.bpe_decode: From tokens to text
-# 2 points, about 10 minutes. Check it with: headwork check gpt2.bpe_decode
+# 2 points, about 5 minutes. Check it with: headwork check gpt2.bpe_decode
 def bpe_decode(ids: list[int], vocabulary: dict[bytes, int]) -> str:
     """The text of the tokens `ids`; bytes that are no UTF-8 become the replacement character U+FFFD."""
     raise NotImplementedError("write bpe_decode")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 # tensors.rearrange_images: A contact sheet
-# 3 points, about 7 minutes. Check it with: headwork check tensors.rearrange_images
+# 3 points, about 5 minutes. Check it with: headwork check tensors.rearrange_images
 def rearrange_images(images: Tensor, columns: int) -> Tensor:
     """A contact sheet: the images side by side, `columns` of them in a row, row after row.
 
@@ -21,7 +21,7 @@ def rearrange_images(images: Tensor, columns: int) -> Tensor:
 
 
 # tensors.batched_dot: Dot products, place by place
-# 2 points, about 5 minutes. Check it with: headwork check tensors.batched_dot
+# 2 points, about 3 minutes. Check it with: headwork check tensors.batched_dot
 def batched_dot(a: Tensor, b: Tensor) -> Tensor:
     """The dot product of each vector in `a` with the one at the same place in `b`.
 
@@ -31,7 +31,7 @@ def batched_dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 # tensors.outer_and_trace: Outer product and trace
-# 2 points, about 5 minutes. Check it with: headwork check tensors.outer_and_trace
+# 2 points, about 4 minutes. Check it with: headwork check tensors.outer_and_trace
 def outer(a: Tensor, b: Tensor) -> Tensor:
     """Every entry of one vector times every entry of another, for each pair in a batch.
 
@@ -49,7 +49,7 @@ def trace(matrices: Tensor) -> Tensor:
 
 
 # tensors.split_heads: Splitting and merging heads
-# 2 points, about 7 minutes. Check it with: headwork check tensors.split_heads
+# 2 points, about 5 minutes. Check it with: headwork check tensors.split_heads
 def split_heads(x: Tensor, n_heads: int) -> Tensor:
     """Cuts the last axis into heads: the first d_head numbers belong to head 0, the next to head 1, and so on.
 
@@ -67,7 +67,7 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 # tensors.gather_2d: Entries by row and column
-# 3 points, about 6 minutes. Check it with: headwork check tensors.gather_2d
+# 3 points, about 4 minutes. Check it with: headwork check tensors.gather_2d
 def gather_2d(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Picks entries of each matrix in a batch by row and column.
 
@@ -77,7 +77,7 @@ def gather_2d(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 # tensors.last_token: The last token of each sentence
-# 2 points, about 5 minutes. Check it with: headwork check tensors.last_token
+# 2 points, about 3 minutes. Check it with: headwork check tensors.last_token
 def last_token(residual: Tensor, lengths: Tensor) -> Tensor:
     """The vector at the last token of each sequence, of which the first `lengths` positions are real.
 
@@ -87,7 +87,7 @@ def last_token(residual: Tensor, lengths: Tensor) -> Tensor:
 
 
 # tensors.one_hot: One-hot vectors
-# 2 points, about 5 minutes. Check it with: headwork check tensors.one_hot
+# 2 points, about 3 minutes. Check it with: headwork check tensors.one_hot
 def one_hot(tokens: Tensor, d_vocab: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """A row of zeros for each token, with a one in the place of its number.
 
@@ -97,7 +97,7 @@ def one_hot(tokens: Tensor, d_vocab: int, dtype: torch.dtype = torch.float32) ->
 
 
 # tensors.causal_indices: All pairs a query may see
-# 2 points, about 6 minutes. Check it with: headwork check tensors.causal_indices
+# 2 points, about 4 minutes. Check it with: headwork check tensors.causal_indices
 def causal_indices(length: int, device: torch.device | str | None = None) -> Tensor:
     """Every pair (query, key) with key <= query, in reading order: by query, then by key.
 
@@ -107,7 +107,7 @@ def causal_indices(length: int, device: torch.device | str | None = None) -> Ten
 
 
 # tensors.next_token_shift: Inputs, targets and a mask
-# 2 points, about 5 minutes. Check it with: headwork check tensors.next_token_shift
+# 2 points, about 4 minutes. Check it with: headwork check tensors.next_token_shift
 def next_token_shift(tokens: Tensor, pad: int) -> tuple[Tensor, Tensor, Tensor]:
     """What a language model reads, what it must predict there, and where there is anything to predict.
 
@@ -119,7 +119,7 @@ def next_token_shift(tokens: Tensor, pad: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 # tensors.batched_logsumexp: A log-sum-exp that does not overflow
-# 2 points, about 8 minutes. Check it with: headwork check tensors.batched_logsumexp
+# 2 points, about 5 minutes. Check it with: headwork check tensors.batched_logsumexp
 def batched_logsumexp(x: Tensor) -> Tensor:
     """The logarithm of the sum of the exponentials of each row.
 
@@ -130,21 +130,21 @@ def batched_logsumexp(x: Tensor) -> Tensor:
 
 
 # tensors.softmax: Softmax along any axis
-# 2 points, about 6 minutes. Check it with: headwork check tensors.softmax
+# 2 points, about 4 minutes. Check it with: headwork check tensors.softmax
 def softmax(x: Tensor, axis: int) -> Tensor:
     """Probabilities in proportion to the exponentials of `x`: they sum to 1 along `axis`. The shape of `x`."""
     raise NotImplementedError("write softmax")
 
 
 # tensors.log_softmax: Log-probabilities
-# 2 points, about 6 minutes. Check it with: headwork check tensors.log_softmax
+# 2 points, about 3 minutes. Check it with: headwork check tensors.log_softmax
 def log_softmax(x: Tensor, axis: int) -> Tensor:
     """The natural logarithms of the softmax of `x` along `axis`. The shape of `x`."""
     raise NotImplementedError("write log_softmax")
 
 
 # tensors.cross_entropy: Cross-entropy with targets to ignore
-# 2 points, about 10 minutes. Check it with: headwork check tensors.cross_entropy
+# 2 points, about 6 minutes. Check it with: headwork check tensors.cross_entropy
 def cross_entropy(logits: Tensor, targets: Tensor, ignore: int = -100) -> Tensor:
     """The mean of minus the log-probability of each target, in nats, over the targets that are not `ignore`.
 
@@ -154,7 +154,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, ignore: int = -100) -> Tensor
 
 
 # tensors.as_strided_windows: Sliding windows as a view
-# 2 points, about 10 minutes. Check it with: headwork check tensors.as_strided_windows
+# 2 points, about 6 minutes. Check it with: headwork check tensors.as_strided_windows
 def windows(x: Tensor, width: int, step: int = 1) -> Tensor:
     """Every window of `width` neighbouring positions, `step` positions apart, as a view of `x`.
 
@@ -164,7 +164,7 @@ def windows(x: Tensor, width: int, step: int = 1) -> Tensor:
 
 
 # tensors.toeplitz: A pattern's diagonals, and back
-# 3 points, about 10 minutes. Check it with: headwork check tensors.toeplitz
+# 3 points, about 7 minutes. Check it with: headwork check tensors.toeplitz
 def toeplitz(values: Tensor) -> Tensor:
     """The matrices that are constant along their diagonals.
 
@@ -184,14 +184,14 @@ def diagonals(pattern: Tensor) -> Tensor:
 
 
 # tensors.topk_mask: The k largest, in their places
-# 2 points, about 6 minutes. Check it with: headwork check tensors.topk_mask
+# 2 points, about 4 minutes. Check it with: headwork check tensors.topk_mask
 def topk_mask(x: Tensor, k: int) -> Tensor:
     """The `k` largest entries of each row, in their places; 0 everywhere else. x: (row, width). The shape of `x`."""
     raise NotImplementedError("write topk_mask")
 
 
 # tensors.sample_categorical: Draws by inverse running sum
-# 3 points, about 10 minutes. Check it with: headwork check tensors.sample_categorical
+# 3 points, about 6 minutes. Check it with: headwork check tensors.sample_categorical
 def sample_categorical(probabilities: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
     """Draws `count` tokens from each row, independently, by inverting the running sum of its probabilities.
 
@@ -202,7 +202,7 @@ def sample_categorical(probabilities: Tensor, count: int, generator: torch.Gener
 
 
 # tensors.straight_through: The straight-through estimator
-# 2 points, about 7 minutes. Check it with: headwork check tensors.straight_through
+# 2 points, about 4 minutes. Check it with: headwork check tensors.straight_through
 def straight_through(x: Tensor, threshold: float) -> Tensor:
     """1 where `x` is above `threshold`, else 0; the gradient passes as if this function returned `x`. Any shape."""
     raise NotImplementedError("write straight_through")
