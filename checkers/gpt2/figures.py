@@ -19,7 +19,7 @@ SENTENCES = (
     "The king saw a dog. The dog saw the king.",
 )
 HEADS = {"layer 0, head 0": (0, 0), "layer 1, head 0": (1, 0), "layer 3, head 1": (3, 1), "layer 4, head 3": (4, 3)}
-PROMPTS = ("Tom and Mary went to the", "Then Tom gave a book to", "The king was very")
+PROMPTS = ("Mary and John went to the store. John", "Anna was", "He", "The king was very")
 LIKELIEST = 20  # tokens that the sampling figure shows, and draws from
 
 

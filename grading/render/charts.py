@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # importing it takes half a second
 BLUE, AMBER = "#4479ad", "#c98a2b"
 SHADES = [f"{BLUE}08", BLUE]  # from nearly nothing to full
 MOST_CELLS = 4096
+SMALL = 125  # the side of one of three squares in a row
 
 
 class NotDrawable(ValueError):
@@ -98,7 +99,7 @@ def _sampling_distribution(drawn: Drawn) -> Any:
     ]
     order = [row["token"] for row in sorted(rows, key=lambda row: -row["model"])]
     base = altair.Chart(altair.Data(values=rows)).encode(
-        altair.Y("token:N", sort=order, title=None),
+        altair.Y("token:N", sort=order, title=None, axis=altair.Axis(labelOverlap=False)),
         tooltip=[
             altair.Tooltip("token:N"),
             altair.Tooltip("yours:Q", format=".3f"),
@@ -108,7 +109,7 @@ def _sampling_distribution(drawn: Drawn) -> Any:
     title = f"share of {draws} draws (bars), and the probability in the model (ticks)"
     bars = base.mark_bar(color=BLUE, opacity=0.75).encode(altair.X("yours:Q", title=title))
     ticks = base.mark_tick(color=AMBER, thickness=2.5, size=13).encode(altair.X("model:Q"))
-    return altair.layer(bars, ticks).properties(height=15 * len(words), width="container")
+    return altair.layer(bars, ticks).properties(height=17 * len(words), width="container")
 
 
 def _diagonals(drawn: Drawn) -> Any:
@@ -129,10 +130,12 @@ def _diagonals(drawn: Drawn) -> Any:
                 altair.Y("mean:Q", scale=altair.Scale(domain=[0, 1]), title=None, axis=altair.Axis(tickCount=3)),
                 tooltip=["offset:O", "mean:Q"],
             )
-            .properties(width=140, height=90)
+            .properties(width=SMALL, height=90)
         )
-        columns.append(altair.vconcat(heatmap(pattern, labels, labels, name).properties(width=140, height=140), bars))
-    return altair.hconcat(*columns, spacing=12)
+        columns.append(
+            altair.vconcat(heatmap(pattern, labels, labels, name).properties(width=SMALL, height=SMALL), bars)
+        )
+    return altair.hconcat(*columns, spacing=8)
 
 
 def _story(drawn: Drawn) -> str:
