@@ -1,0 +1,76 @@
+"""What the page knows of the text in one editor, and who of the two changed it last. Plain functions, no Streamlit.
+
+Three texts are kept apart: the one the page was given, the one the browser was told to show, and the one that came back
+from it. A text that came from the editor comes round again when the page has saved it; it must not be taken for news.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+
+ARRIVED = 200  # texts that are remembered until the page has them too
+
+
+@dataclass
+class Memory:
+    """One editor of one session."""
+
+    given: str  # by the page, last time
+    shown: str  # what the browser was last told to show
+    text: str  # what it holds, as far as is known
+    version: str = field(default_factory=lambda: secrets.token_hex(6))  # of `shown`
+    arrived: list[str] = field(default_factory=list)  # from the browser, and not yet given by the page
+    checks: int = 0  # names the last wish for a check
+    wants_check: bool = False
+    wants_page: bool = False  # something beside the editor is to be drawn anew
+
+    @classmethod
+    def of(cls, text: str) -> "Memory":
+        text = lines(text)
+        return cls(text, text, text)
+
+    def give(self, text: str) -> None:
+        """The page's text. It is shown when it is neither what was given before nor what the editor has sent since."""
+        text = lines(text)
+        if _same(text, self.given):
+            return
+        self.given = text
+        known = [_same(text, each) for each in self.arrived]
+        if any(known):
+            del self.arrived[: known.index(True) + 1]
+        elif not _same(text, self.text):
+            self.show(text)
+
+    def show(self, text: str) -> None:
+        """The browser is to show this, whatever it holds."""
+        self.text = self.shown = lines(text)
+        self.version = secrets.token_hex(6)
+        self.arrived.clear()
+
+    def receive(self, version: str, text: str) -> bool:
+        """True when the text is new here. What was typed before the browser saw what it is to show does not count."""
+        text = lines(text)
+        if version != self.version or text == self.text:
+            return False
+        self.text = text
+        self.arrived = [*self.arrived[-ARRIVED:], text]
+        return True
+
+    def ask(self, version: str, checks: int) -> None:
+        """A wish for a check, by its number; 0 is none. Each is granted once."""
+        if version == self.version and checks and checks != self.checks:
+            self.checks, self.wants_check = checks, True
+
+    def take_check(self) -> bool:
+        """True once after a check was asked for."""
+        wanted, self.wants_check, self.wants_page = self.wants_check, False, False
+        return wanted
+
+
+def lines(text: str) -> str:
+    """With the line ends that the browser's editor has."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _same(one: str, other: str) -> bool:
+    """Blank lines around a text are not news: files hold it without them."""
+    return one.strip("\n") == other.strip("\n")
