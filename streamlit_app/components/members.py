@@ -1,6 +1,6 @@
 """Writes `editor/src/members.json`, what the editor completes after `torch.` and the like, from the installed torch:
 
-    python -m headwork.streamlit_app.components.members
+python -m headwork.streamlit_app.components.members
 """
 
 import json

@@ -7,12 +7,12 @@ import {bracketMatching, indentOnInput, indentUnit} from "@codemirror/language"
 import {lintGutter, lintKeymap, setDiagnostics} from "@codemirror/lint"
 import {highlightSelectionMatches, search, searchKeymap} from "@codemirror/search"
 import {Compartment, EditorState, Prec} from "@codemirror/state"
-import {EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers,
-        rectangularSelection} from "@codemirror/view"
+import {EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers} from "@codemirror/view"
 import {memberCompletion} from "./complete.js"
 import {look} from "./look.js"
 import {Post} from "./post.js"
 
+const LEAVING = 4000 // milliseconds after Escape in which Tab leaves the field
 const editors = new WeakMap() // by the element of the page that holds them
 
 /** Draws the editor into `parentElement`, or tells the one that is there what has changed. */
@@ -78,10 +78,11 @@ class Editor {
       Prec.highest(keymap.of([
         {key: "Mod-Enter", run: now(true), preventDefault: true},
         {key: "Mod-s", run: now(false), preventDefault: true},
+        {key: "Escape", run: view => (view.setTabFocusMode(LEAVING), false)},
       ])),
       this.changing.of([]),
       python(), indentUnit.of("    "), EditorState.tabSize.of(4), indentOnInput(), bracketMatching(),
-      history(), highlightSpecialChars(), rectangularSelection(),
+      history(), highlightSpecialChars(),
       highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(),
       search({top: true}), lintGutter(),
       pythonLanguage.data.of({autocomplete: memberCompletion}),

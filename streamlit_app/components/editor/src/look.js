@@ -55,10 +55,10 @@ const theme = EditorView.theme({
 
   ".cm-panels": {color: ink, backgroundColor: raised, zIndex: 10},
   ".cm-panels.cm-panels-top": {borderBottom: `1px solid ${line}`},
-  ".cm-panel.cm-search": {font: '400 .9em/1.5 "Source Sans", sans-serif', padding: ".4em .5em"},
+  ".cm-panel.cm-search": {font: '400 1em/1.5 "Source Sans", sans-serif', padding: ".4em .5em"},
   ".cm-panel.cm-search label": {fontSize: "inherit", display: "inline-flex", alignItems: "center"},
-  ".cm-panel [name=close]": {color: quiet, fontSize: "1.3em", cursor: "pointer"},
-  ".cm-textfield": {font: "inherit", color: ink, backgroundColor: raised, border: `1px solid ${quiet}`, borderRadius: "3px"},
+  ".cm-panel.cm-search [name=close]": {color: quiet, fontSize: "1.3em", padding: "0 .3em", cursor: "pointer"},
+  ".cm-textfield": {font: "inherit", fontSize: "inherit", color: ink, backgroundColor: raised, border: `1px solid ${quiet}`, borderRadius: "3px"},
   ".cm-button": {font: "inherit", color: ink, background: ground, border: `1px solid ${line}`, borderRadius: "3px"},
 
   ".cm-gutter-lint": {width: ".9em"},
