@@ -38,6 +38,7 @@ def tick() -> None:
     if st.session_state.ticking:
         st.rerun()
     st.session_state.ticking = True
+    st.empty()
 
 
 st.set_page_config(layout="wide")

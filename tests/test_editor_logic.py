@@ -18,15 +18,15 @@ def memory() -> Memory:
 
 def test_a_text_that_the_page_gives_again_is_no_news(memory: Memory) -> None:
     version = memory.version
-    memory.receive(version, "typed")
+    memory.receive(version, 1, "typed")
     memory.give("stub")
     assert (memory.version, memory.text) == (version, "typed")
 
 
 def test_a_text_that_was_saved_and_comes_round_is_no_news(memory: Memory) -> None:
     version = memory.version
-    memory.receive(version, "one\n")
-    memory.receive(version, "one\ntwo\n")
+    memory.receive(version, 1, "one\n")
+    memory.receive(version, 2, "one\ntwo\n")
     memory.give("one")  # an older one, and as files hold it
     assert (memory.version, memory.text) == (version, "one\ntwo\n")
     memory.give("one\ntwo")
@@ -35,7 +35,7 @@ def test_a_text_that_was_saved_and_comes_round_is_no_news(memory: Memory) -> Non
 
 def test_a_text_from_elsewhere_is_shown(memory: Memory) -> None:
     version = memory.version
-    memory.receive(version, "typed")
+    memory.receive(version, 1, "typed")
     memory.give("theirs")
     assert memory.version != version
     assert memory.shown == memory.text == "theirs"
@@ -43,8 +43,8 @@ def test_a_text_from_elsewhere_is_shown(memory: Memory) -> None:
 
 def test_going_back_to_an_earlier_text_is_news_once_a_later_one_was_saved(memory: Memory) -> None:
     version = memory.version
-    for text in ("one", "two"):
-        memory.receive(version, text)
+    for number, text in enumerate(("one", "two"), start=1):
+        memory.receive(version, number, text)
         memory.give(text)
     memory.give("one")
     assert memory.version != version
@@ -56,26 +56,31 @@ def test_going_back_to_an_earlier_text_is_news_once_a_later_one_was_saved(memory
 def test_what_was_typed_into_a_text_that_has_been_replaced_does_not_count(memory: Memory) -> None:
     before = memory.version
     memory.give("theirs")
-    assert not memory.receive(before, "stub, and more")
+    assert not memory.receive(before, 1, "stub, and more")
     assert memory.text == "theirs"
 
 
 def test_every_wish_for_a_check_is_granted_once(memory: Memory) -> None:
-    memory.ask(memory.version, 0)
     assert not memory.take_check()
-    memory.ask(memory.version, 7)
+    memory.receive(memory.version, 7, "stub", check=True)
     assert memory.take_check()
-    memory.ask(memory.version, 7)  # the same message again
+    memory.receive(memory.version, 7, "stub", check=True)  # the same message again
     assert not memory.take_check()
-    memory.ask("another version", 8)
+    memory.receive("another version", 8, "stub", check=True)
     assert not memory.take_check()
+
+
+def test_a_message_that_a_later_one_has_overtaken_does_not_count(memory: Memory) -> None:
+    assert memory.receive(memory.version, 2, "two")
+    assert not memory.receive(memory.version, 1, "one")
+    assert memory.text == "two"
 
 
 def test_line_ends_of_other_systems_are_no_news(memory: Memory) -> None:
     memory.give("a\r\nb\rc")
     assert memory.shown == "a\nb\nc"
     version = memory.version
-    memory.receive(version, "a\nb\nc\nd")
+    memory.receive(version, 1, "a\nb\nc\nd")
     memory.give("a\r\nb\r\nc\r\nd\r\n")
     assert memory.version == version
 
@@ -149,5 +154,5 @@ def test_a_forgotten_field_begins_anew(plain: AppTest) -> None:
 
 
 def test_the_built_files_are_where_the_wheel_takes_them_from() -> None:
-    assert assets.SCRIPT == Path(assets.__file__).parent / "editor" / "built" / "editor.js"
+    assert assets.SCRIPT.relative_to(Path(assets.__file__).parent).as_posix() == "editor/built/editor.js"
     assert assets.SCRIPT.stat().st_size > 100_000

@@ -3,11 +3,11 @@
     edited = code_editor(text, key="code gpt2.layer_norm", on_change=save, markers=[(12, "NameError: ...")])
     if edited.check: ...
 
-`text` is what the page holds to be true: the learner's file, a draft. What is typed reaches `on_change` after a pause of
-0.6 s, when the field is left, on Ctrl+S and on Ctrl+Enter, and comes round to `text` when the page has saved it. A text
-that did not come from the field (a file changed by another editor, a reset) takes the place of what is in it, and can
-be undone there. While somebody types, the field alone is drawn anew; the rest of the page is when a check is asked for,
-or when `on_change` returns True.
+`text` is what the page holds to be true: the learner's file, a draft. What is typed reaches `on_change` after a pause
+of 0.6 s, when the field is left, on Ctrl+S and on Ctrl+Enter, and comes round to `text` when the page has saved it. A
+text that did not come from the field (a file changed by another editor, a reset) takes the place of what is in it, and
+can be undone there. While somebody types, nothing is drawn anew unless `on_change` returns True; the page is when the
+field is left, on Ctrl+S and on Ctrl+Enter.
 """
 
 import os
@@ -54,8 +54,14 @@ class _Field:
     def memory(self) -> Memory:
         return st.session_state[_memory(self.key)]
 
-    def received(self, version: str, text: str) -> None:
-        if self.memory.receive(version, text) and self.on_change:
+    def received(self, widget: str) -> None:
+        """Takes in what a component has sent."""
+        message = st.session_state[widget].get("sent") or {}
+        names = ("version", "number", "text", "check")
+        self.take(*(message[name] for name in names if name in message))
+
+    def take(self, version: str = "", number: int = 0, text: str = "", check: bool = False) -> None:
+        if self.memory.receive(version, number, text, check) and self.on_change:
             self.memory.wants_page |= bool(self.on_change(text))
 
 
@@ -74,7 +80,7 @@ def code_editor(
 
     `lines`: its height grows with its text between these. `first_line`: the number of the text's first line, by which
     `markers`, pairs of a line and a message, count too. `on_change`: called with each text that arrives, before
-    anything is drawn; when it returns True the whole page is drawn anew.
+    anything is drawn.
     """
     plain = is_plain()
     field = _Field(key, label, lines, first_line, tuple((int(n), str(m)) for n, m in markers), read_only, on_change)
@@ -84,7 +90,11 @@ def code_editor(
         field.memory.show(field.memory.text)
     field.memory.give(text)
     check = field.memory.take_check()
-    st.fragment(_draw)(field, plain)
+    if plain:
+        _plain(field)
+    else:
+        _editor(field)
+        st.fragment(_drafts)(field)
     return Edited(field.memory.text, check)
 
 
@@ -100,34 +110,30 @@ def is_plain() -> bool:
     return wished or PLAIN in st.session_state or not assets.SCRIPT.is_file()
 
 
-def _draw(field: _Field, plain: bool) -> None:
-    if field.memory.wants_check or field.memory.wants_page:  # only the field is being drawn
-        st.rerun()
-    if plain:
-        _plain(field)
-    else:
-        _editor(field)
-
-
 def _editor(field: _Field) -> None:
-    widget = _widget(field.key)
-
-    def sent() -> None:
-        message = st.session_state[widget].get("sent") or {}
-        version = str(message.get("version"))
-        field.received(version, str(message.get("text", "")))
-        field.memory.ask(version, int(message.get("checks", 0)))
+    widget, memory = _widget(field.key), field.memory
 
     def lost() -> None:
         st.session_state[PLAIN] = st.session_state[widget].get("lost")
-        field.memory.wants_page = True
 
     data = {
-        "key": field.key, "script": assets.address(), "version": field.memory.version, "text": field.memory.shown,
+        "key": field.key, "script": assets.address(), "version": memory.version, "text": memory.shown,
         "label": field.label, "lines": field.lines, "first_line": field.first_line, "markers": field.markers,
         "read_only": field.read_only,
     }  # fmt: skip
-    _component()(key=widget, data=data, on_sent_change=sent, on_lost_change=lost)
+    _component()(key=widget, data=data, on_sent_change=lambda: field.received(widget), on_lost_change=lost)
+
+
+def _drafts(field: _Field) -> None:
+    """What is typed comes this way: while it does, this is all of the page that is drawn anew.
+
+    What is sent with a click beside the field goes the other way: Streamlit sends both together, and would otherwise
+    draw this alone.
+    """
+    if field.memory.wants_check or field.memory.wants_page:
+        st.rerun()
+    widget = f"{field.key} draft"
+    _draft_component()(key=widget, data={"key": field.key}, on_sent_change=lambda: field.received(widget))
 
 
 def _plain(field: _Field) -> None:
@@ -139,26 +145,35 @@ def _plain(field: _Field) -> None:
     rows = min(max(memory.shown.count("\n") + 3, field.lines[0]), field.lines[1])
     st.text_area(
         field.label, key=key, height=rows * ROW, disabled=field.read_only, label_visibility="collapsed",
-        placeholder="Write Python here", on_change=lambda: field.received(memory.version, st.session_state[key]),
+        placeholder="Write Python here",
+        on_change=lambda: field.take(memory.version, memory.number + 1, st.session_state[key]),
     )  # fmt: skip
     for number, message in field.markers:
         st.text(f"Line {number}: {message}")
     if PLAIN in st.session_state:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(LOST if st.session_state[PLAIN] != "chosen" else "This is a plain text field.")
-            st.button("Code editor", key=f"{key} coloured", type="tertiary", on_click=_again, args=(field,))
+            st.button("Code editor", key=f"{key} coloured", type="tertiary", on_click=_no_longer_plain)
 
 
-def _again(field: _Field) -> None:
-    del st.session_state[PLAIN]
-    field.memory.wants_page = True
+def _no_longer_plain() -> None:
+    st.session_state.pop(PLAIN, None)
 
 
 @cache
 def _component() -> Callable[..., Any]:
-    texts = ((assets.HERE / name).read_text(encoding="utf-8") for name in ("editor.css", "loader.js"))
-    css, js = texts
+    css, js = _source("editor.css"), _source("loader.js")
     return st.components.v2.component("headwork_editor", html=HTML, css=css, js=js, isolate_styles=False)
+
+
+@cache
+def _draft_component() -> Callable[..., Any]:
+    html = '<i class="hw-drafts"></i>'
+    return st.components.v2.component("headwork_drafts", html=html, js=_source("draft.js"), isolate_styles=False)
+
+
+def _source(name: str) -> str:
+    return (assets.HERE / name).read_text(encoding="utf-8")
 
 
 def _memory(key: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 MEMBERS = Path(__file__).with_name("editor") / "src" / "members.json"
-MODULES = "autograd distributions fft func linalg nn optim special utils".split()
-TYPES = "Tensor Generator Size device dtype relu log_softmax inf nan pi".split()
+MODULES = ["autograd", "distributions", "fft", "func", "linalg", "nn", "optim", "special", "utils"]
+ALSO = ["Tensor", "Generator", "Size", "device", "dtype", "relu", "log_softmax", "inf", "nan", "pi"]
 NOT_FOR_LEARNERS = re.compile(
     r"_$|_(copy|scatter|nesting|backward.*|storage|ir_module.*)$|^(boolean_dispatch|cudnn|fake_quant|fbgemm|handle_torch"
     r"|has_torch|import_|init_num|merge_type|parse_|q_|quantized|sym_|thread_safe|unify_)|(Key|Options|Storage|Type)$"
@@ -26,7 +26,7 @@ def members() -> dict[str, str]:
 
     dtypes = [name for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype) and "x" not in name]
     found = {
-        "torch": [*_documented(torch), *dtypes, *MODULES, *TYPES],
+        "torch": [*_documented(torch), *dtypes, *MODULES, *ALSO],
         "nn": [*_documented(nn), "functional", "init", "utils"],
         "F": _documented(functional),
         "einops": [name for name in einops.__all__ if name != "EinopsError"],

@@ -19,7 +19,7 @@ class Memory:
     text: str  # what it holds, as far as is known
     version: str = field(default_factory=lambda: secrets.token_hex(6))  # of `shown`
     arrived: list[str] = field(default_factory=list)  # from the browser, and not yet given by the page
-    checks: int = 0  # names the last wish for a check
+    number: int = 0  # of the last message from the browser
     wants_check: bool = False
     wants_page: bool = False  # something beside the editor is to be drawn anew
 
@@ -44,24 +44,27 @@ class Memory:
         """The browser is to show this, whatever it holds."""
         self.text = self.shown = lines(text)
         self.version = secrets.token_hex(6)
+        self.number = 0
         self.arrived.clear()
 
-    def receive(self, version: str, text: str) -> bool:
-        """True when the text is new here. What was typed before the browser saw what it is to show does not count."""
+    def receive(self, version: str, number: int, text: str, check: bool = False) -> bool:
+        """A message from the browser. True when its text is new here.
+
+        What was typed before the browser saw what it is to show does not count, nor does what a later message overtook.
+        """
+        if version != self.version or number <= self.number:
+            return False
+        self.number = number
+        self.wants_check |= check
         text = lines(text)
-        if version != self.version or text == self.text:
+        if text == self.text:
             return False
         self.text = text
         self.arrived = [*self.arrived[-ARRIVED:], text]
         return True
 
-    def ask(self, version: str, checks: int) -> None:
-        """A wish for a check, by its number; 0 is none. Each is granted once."""
-        if version == self.version and checks and checks != self.checks:
-            self.checks, self.wants_check = checks, True
-
     def take_check(self) -> bool:
-        """True once after a check was asked for."""
+        """True once after a check was asked for; to be called when the page is drawn."""
         wanted, self.wants_check, self.wants_page = self.wants_check, False, False
         return wanted
 

@@ -22,7 +22,8 @@ export function show({parentElement, data, setStateValue}) {
     editor?.close()
     editors.set(parentElement, editor = new Editor(parentElement, data))
   }
-  editor.post.send = message => setStateValue("sent", message)
+  const send = editor.post.send = message => setStateValue("sent", message)
+  editor.post.sendDraft = message => (globalThis.headworkDrafts?.get(data.key) ?? send)(message)
   editor.update(data)
 }
 
@@ -73,7 +74,7 @@ class Editor {
   }
 
   extensions() {
-    const now = check => () => (this.post.now(check), true)
+    const now = check => () => (this.post.now(this.post.send, check), true)
     return [
       Prec.highest(keymap.of([
         {key: "Mod-Enter", run: now(true), preventDefault: true},

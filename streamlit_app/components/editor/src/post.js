@@ -3,6 +3,7 @@
 
 const PAUSE = 600 // milliseconds without a key after which the text is sent
 const last = new Map() // what each editor held when it was last seen: the page may draw it anew at any time
+let number = 0 // of messages, over all editors and their lives
 
 export class Post {
   constructor({key, version, text}) {
@@ -11,25 +12,24 @@ export class Post {
     this.known = text // what the page knows
     const before = last.get(key)
     this.text = before?.version === version ? before.text : text
-    this.checks = 0
     if (this.text !== this.known) this.later(this.text)
   }
 
-  /** Notes the editor's text, and sends it when no other comes for a while. */
+  /** Notes the editor's text, and sends it when no other comes for a while, in a way that draws nothing else anew. */
   later(text) {
     this.text = text
     last.set(this.key, {version: this.version, text})
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => this.now(), PAUSE)
+    this.timer = setTimeout(() => this.now(this.sendDraft), PAUSE)
   }
 
   /** Sends what has not been sent; a wish for a check is sent always. */
-  now(check = false) {
+  now(send = this.send, check = false) {
     clearTimeout(this.timer)
     if (!check && this.text === this.known) return
     this.known = this.text
-    if (check) this.checks = Date.now()
-    this.send({version: this.version, text: this.text, checks: this.checks})
+    number = Math.max(number + 1, Date.now())
+    send({version: this.version, text: this.text, number, check})
   }
 
   /** True when the page has another text to show. Where it has lost its memory and shows what it last heard, it has not. */
