@@ -24,14 +24,11 @@ def note(what: str, value: str) -> None:
 
 
 def keep(text: str) -> bool:
-    kept = st.session_state.setdefault("kept", [])
-    kept.append(text)
-    if how == "restless":
-        text = kept[max(len(kept) - 3, 0)]
+    before, st.session_state.kept, st.session_state.when = st.session_state.get("kept"), text, time.time()
     if how != "saves nothing":
-        file.write_text(text)
-    note("change", kept[-1])
-    return how == "restless"
+        file.write_text(before if how == "restless" and before else text)
+    note("change", text)
+    return how != "saves nothing"
 
 
 def tick() -> None:
@@ -50,6 +47,8 @@ if how in ("restless", "redraws"):  # again and again, and slowly
         st.fragment(tick, run_every=0.25)()
     time.sleep(0.15)
 left.button("Draw anew")
+if how == "restless" and time.time() - st.session_state.get("when", time.time()) > 0.5:
+    file.write_text(st.session_state.kept)
 other = left.toggle("Elsewhere")
 with right:
     if not other:

@@ -169,7 +169,7 @@ def test_what_is_typed_arrives_after_a_pause_and_only_the_field_is_drawn_again(o
 
 @pytest.mark.parametrize("how", ["restless", "saves nothing"])
 def test_typing_fast_while_the_page_is_drawn_again_loses_nothing(opening: Open, how: str) -> None:
-    """A restless page is drawn again every quarter of a second, and what it gives the field is two texts old."""
+    """A restless page is drawn again every quarter of a second, and is one pause behind with what it gives."""
     opened = opening(how=how).at_end()
     written = "".join(f"a{number} = 'letters and (brackets)'\n" for number in range(9))
     for start in range(0, len(written), 30):

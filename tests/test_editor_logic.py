@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from headwork.streamlit_app.components import assets
 from headwork.streamlit_app.components.members import MEMBERS
-from headwork.streamlit_app.components.memory import Memory
+from headwork.streamlit_app.components.memory import LAG, Memory
 
 
 @pytest.fixture
@@ -18,17 +19,17 @@ def memory() -> Memory:
 
 def test_a_text_that_the_page_gives_again_is_no_news(memory: Memory) -> None:
     version = memory.version
-    memory.receive(version, 1, "typed")
+    memory.receive(version, 1, "typed, and not kept")
     memory.give("stub")
-    assert (memory.version, memory.text) == (version, "typed")
+    assert (memory.version, memory.text) == (version, "typed, and not kept")
 
 
-def test_a_text_that_was_saved_and_comes_round_is_no_news(memory: Memory) -> None:
+def test_a_text_that_was_kept_and_comes_round_is_no_news(memory: Memory) -> None:
     version = memory.version
-    memory.receive(version, 1, "one\n")
-    memory.receive(version, 2, "one\ntwo\n")
+    for number, text in enumerate(("one\n", "one\ntwo\n"), start=1):
+        memory.receive(version, number, text)
+        memory.keep()
     memory.give("one")  # an older one, and as files hold it
-    assert (memory.version, memory.text) == (version, "one\ntwo\n")
     memory.give("one\ntwo")
     assert (memory.version, memory.text) == (version, "one\ntwo\n")
 
@@ -41,16 +42,21 @@ def test_a_text_from_elsewhere_is_shown(memory: Memory) -> None:
     assert memory.shown == memory.text == "theirs"
 
 
-def test_going_back_to_an_earlier_text_is_news_once_a_later_one_was_saved(memory: Memory) -> None:
-    version = memory.version
-    for number, text in enumerate(("one", "two"), start=1):
-        memory.receive(version, number, text)
-        memory.give(text)
-    memory.give("one")
-    assert memory.version != version
-    assert memory.shown == "one"
+def test_the_text_before_the_first_key_is_news_again_once_another_was_kept(memory: Memory) -> None:
+    memory.receive(memory.version, 1, "typed")
+    memory.keep()  # without the page being drawn
     memory.give("stub")
-    assert memory.shown == "stub"
+    assert memory.shown == memory.text == "stub"
+
+
+def test_going_back_to_an_earlier_text_is_news_after_a_while(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, text in enumerate(("one", "two"), start=1):
+        memory.receive(memory.version, number, text)
+        memory.keep()
+    later = monotonic() + LAG
+    monkeypatch.setattr("headwork.streamlit_app.components.memory.monotonic", lambda: later)
+    memory.give("one")
+    assert memory.shown == memory.text == "one"
 
 
 def test_what_was_typed_into_a_text_that_has_been_replaced_does_not_count(memory: Memory) -> None:
@@ -81,6 +87,7 @@ def test_line_ends_of_other_systems_are_no_news(memory: Memory) -> None:
     assert memory.shown == "a\nb\nc"
     version = memory.version
     memory.receive(version, 1, "a\nb\nc\nd")
+    memory.keep()
     memory.give("a\r\nb\r\nc\r\nd\r\n")
     assert memory.version == version
 
@@ -117,6 +124,7 @@ from headwork.streamlit_app.components.code_editor import code_editor, forget
 st.session_state.setdefault("given", "a = 1")
 def keep(text):
     st.session_state.kept = text
+    return False
 if st.button("forget"):
     forget("mine")
 edited = code_editor(st.session_state.given, key="mine", on_change=keep, markers=[(1, "<b>odd</b>")])

@@ -4,10 +4,11 @@
     if edited.check: ...
 
 `text` is what the page holds to be true: the learner's file, a draft. What is typed reaches `on_change` after a pause
-of 0.6 s, when the field is left, on Ctrl+S and on Ctrl+Enter, and comes round to `text` when the page has saved it. A
-text that did not come from the field (a file changed by another editor, a reset) takes the place of what is in it, and
-can be undone there. While somebody types, nothing is drawn anew unless `on_change` returns True; the page is when the
-field is left, on Ctrl+S and on Ctrl+Enter.
+of 0.6 s, when the field is left, on Ctrl+S and on Ctrl+Enter; there the page keeps it, and gives it as `text` from then
+on. A text that is another one (a file changed by another program, a reset) takes the place of what is in the field, and
+can be undone there. An `on_change` that could not keep what was typed returns False, and goes on giving the text that
+it held. While somebody types, nothing is drawn anew; the page is when the field is left, on Ctrl+S and on Ctrl+Enter,
+and when something was not kept.
 """
 
 import os
@@ -61,8 +62,12 @@ class _Field:
         self.take(*(message[name] for name in names if name in message))
 
     def take(self, version: str = "", number: int = 0, text: str = "", check: bool = False) -> None:
-        if self.memory.receive(version, number, text, check) and self.on_change:
-            self.memory.wants_page |= bool(self.on_change(text))
+        if not self.memory.receive(version, number, text, check) or not self.on_change:
+            return
+        if self.on_change(self.memory.text) is False:
+            self.memory.wants_page = True
+        else:
+            self.memory.keep()
 
 
 def code_editor(

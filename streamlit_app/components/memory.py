@@ -1,27 +1,28 @@
 """What the page knows of the text in one editor, and who of the two changed it last. Plain functions, no Streamlit.
 
-Three texts are kept apart: the one the page was given, the one the browser was told to show, and the one that came back
-from it. A text that came from the editor comes round again when the page has saved it; it must not be taken for news.
+Three texts are kept apart: the one that the page holds, the one that the browser was told to show, and the one that
+came back from it. What came from the editor comes round again when the page has kept it; that is no news.
 """
 
 import secrets
 from dataclasses import dataclass, field
+from time import monotonic
 
-ARRIVED = 200  # texts that are remembered until the page has them too
+LAG = 5.0  # seconds in which a page may still give a text that the editor has sent, and has gone on from
 
 
 @dataclass
 class Memory:
     """One editor of one session."""
 
-    given: str  # by the page, last time
+    given: str  # what the page holds: what it gave last, or has kept since
     shown: str  # what the browser was last told to show
     text: str  # what it holds, as far as is known
     version: str = field(default_factory=lambda: secrets.token_hex(6))  # of `shown`
-    arrived: list[str] = field(default_factory=list)  # from the browser, and not yet given by the page
+    arrived: list[tuple[float, str]] = field(default_factory=list)  # of late, and when
     number: int = 0  # of the last message from the browser
     wants_check: bool = False
-    wants_page: bool = False  # something beside the editor is to be drawn anew
+    wants_page: bool = False  # the page is to be drawn anew
 
     @classmethod
     def of(cls, text: str) -> "Memory":
@@ -29,16 +30,18 @@ class Memory:
         return cls(text, text, text)
 
     def give(self, text: str) -> None:
-        """The page's text. It is shown when it is neither what was given before nor what the editor has sent since."""
+        """The page's text. It is shown unless it is what the page held before or what the editor has just sent."""
         text = lines(text)
-        if _same(text, self.given):
+        self.arrived = [(when, each) for when, each in self.arrived if monotonic() - when < LAG]
+        if _same(text, self.given) or any(_same(text, each) for _, each in self.arrived[:-1]):
             return
         self.given = text
-        known = [_same(text, each) for each in self.arrived]
-        if any(known):
-            del self.arrived[: known.index(True) + 1]
-        elif not _same(text, self.text):
+        if not _same(text, self.text):
             self.show(text)
+
+    def keep(self) -> None:
+        """The page now holds what is in the editor."""
+        self.given = self.text
 
     def show(self, text: str) -> None:
         """The browser is to show this, whatever it holds."""
@@ -60,7 +63,7 @@ class Memory:
         if text == self.text:
             return False
         self.text = text
-        self.arrived = [*self.arrived[-ARRIVED:], text]
+        self.arrived.append((monotonic(), text))
         return True
 
     def take_check(self) -> bool:
