@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -24,6 +25,7 @@ from headwork.streamlit_app.components.memory import Memory
 
 ROW = 22  # pixels of a line of the plain field
 PLAIN = "plain editor"  # in the session: why there are plain fields
+PLAIN_STYLE = 'font-family: "Source Code Pro", ui-monospace, Menlo, Consolas, monospace; tab-size: 4; white-space: pre;'
 LOST = "The code editor could not be loaded, so this is a plain text field."
 HTML = """<div class="hw-code"></div><p class="hw-keys">
 <span>Ctrl+Enter checks, Ctrl+S saves; Esc, then Tab, leaves the field.</span><button>Plain text field</button></p>"""
@@ -147,6 +149,7 @@ def _plain(field: _Field) -> None:
     if key not in st.session_state or st.session_state.get(f"{key} version") != memory.version:
         st.session_state[key] = memory.shown
     st.session_state[f"{key} version"] = memory.version
+    st.html(f'<style>textarea[aria-label="{escape(field.label)}"] {{ {PLAIN_STYLE} }}</style>')
     rows = min(max(memory.shown.count("\n") + 3, field.lines[0]), field.lines[1])
     st.text_area(
         field.label, key=key, height=rows * ROW, disabled=field.read_only, label_visibility="collapsed",
