@@ -54,7 +54,8 @@ def _editor(desk: Desk, id: str) -> Edited:
         st.session_state[base] = sheet.text
 
     def keep(text: str) -> bool:
-        return _keep(desk, id, text, st.session_state[base])
+        _keep(desk, id, text, st.session_state[base])
+        return f"unsaved {id}" not in st.session_state
 
     text = st.session_state[base] if unsaved else sheet.text
     edited = code_editor(text, key=f"code {id}", first_line=sheet.line, on_change=keep)
@@ -64,15 +65,14 @@ def _editor(desk: Desk, id: str) -> Edited:
     return edited
 
 
-def _keep(desk: Desk, id: str, text: str, base: str) -> bool:
+def _keep(desk: Desk, id: str, text: str, base: str) -> None:
     try:
         desk.save(id, text, base)
     except NotSaved as problem:
         st.session_state[f"unsaved {id}"] = str(problem)
-        return False
-    st.session_state[f"base {id}"] = desk.sheet(id).text
-    st.session_state.pop(f"unsaved {id}", None)
-    return True
+    else:
+        st.session_state[f"base {id}"] = desk.sheet(id).text
+        st.session_state.pop(f"unsaved {id}", None)
 
 
 def _quarrel(desk: Desk, sheet: Sheet, id: str, text: str, why: str) -> None:
