@@ -94,7 +94,7 @@ def tour(browser: Browser, url: str, size: str, scheme: str, folder: Path) -> No
         page.get_by_test_id("stSegmentedControlButton").get_by_text("Exercise").or_(
             page.get_by_role("radio", name="Exercise")
         ).first.click()
-    editor = page.locator(".st-key-writing textarea")
+    editor = page.locator(".st-key-writing .cm-content")
     editor.fill(WRONG)
     started = time.perf_counter()
     page.get_by_role("button", name="Check", exact=True).click()

@@ -9,11 +9,9 @@ from headwork.gradebook import practice
 from headwork.grading.report import Report
 from headwork.grading.submission import Unreadable
 from headwork.streamlit_app import logic, verdict
+from headwork.streamlit_app.components.code_editor import Edited, code_editor, forget
 from headwork.streamlit_app.desk import Desk, NotSaved, Sheet
 from headwork.streamlit_app.marking import Marking
-
-FEWEST, MOST = 14, 30  # rows of the editor
-ROW = 22  # pixels
 
 
 def show(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
@@ -24,20 +22,20 @@ def show(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
     st.html(f'<p class="hw-about">{escape(logic.about(exercise))}</p>')
     with st.expander("What to write", expanded=report is None), st.container(key="task"):
         st.markdown(logic.shown(exercise.markdown))
-    text = _editor(desk, id)
+    edited = _editor(desk, id)
     buttons = st.container(horizontal=True)
-    asked = buttons.button("Check", type="primary", key=f"check {id}")
+    asked = buttons.button("Check", type="primary", key=f"check {id}") or edited.check
     hints = practice.hints_had(desk.gradebook, desk.learner, id)
     if len(hints) < len(exercise.hints):
         label = f"Hint {len(hints) + 1} of {len(exercise.hints)}"
         buttons.button(label, key=f"hint {id}", on_click=_take_hint, args=(desk, id))
     if asked and not st.session_state.get(f"unsaved {id}"):
         with st.spinner("Your code is being checked…", show_time=True):
-            _remember(id, _check(desk, marking, id, text))
+            _remember(id, _check(desk, marking, id, edited.text))
         st.rerun()
     if report:
         _report(report)
-        if _has_moved_on(desk, id, text):
+        if _has_moved_on(desk, id, edited.text):
             st.html('<p class="hw-about">Your code has changed since this check.</p>')
     for each in hints:
         with st.container(key=f"hint-{each.number}"):
@@ -49,31 +47,25 @@ def _take_hint(desk: Desk, id: str) -> None:
     practice.next_hint(desk.gradebook, desk.learner, id)
 
 
-def _editor(desk: Desk, id: str) -> str:
-    """The text area; what is typed in it is kept as soon as it loses the focus."""
-    sheet, key, base = desk.sheet(id), f"code {id}", f"base {id}"
-    if key not in st.session_state:  # Streamlit forgets what is not shown
-        _forget(id)
-    unsaved = st.session_state.get(f"unsaved {id}")
-    if key not in st.session_state or (sheet.path and not unsaved and sheet.text != st.session_state[base]):
-        st.session_state[key] = st.session_state[base] = sheet.text  # new here, or changed by another editor
+def _editor(desk: Desk, id: str) -> Edited:
+    """The code editor; what is typed in it is kept as it comes."""
+    sheet, base, unsaved = desk.sheet(id), f"base {id}", st.session_state.get(f"unsaved {id}")
+    if base not in st.session_state or (sheet.path and not unsaved):
+        st.session_state[base] = sheet.text
 
-    def keep() -> None:
-        _keep(desk, id, st.session_state[base])
+    def keep(text: str) -> bool:
+        _keep(desk, id, text, st.session_state[base])
+        return f"unsaved {id}" not in st.session_state
 
-    rows = min(max(sheet.text.count("\n") + 3, FEWEST), MOST)
-    text: str = st.text_area(
-        "Your code", key=key, height=rows * ROW, on_change=keep, placeholder="Write Python here",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    text = st.session_state[base] if unsaved else sheet.text
+    edited = code_editor(text, key=f"code {id}", first_line=sheet.line, on_change=keep)
     _where(sheet)
     if unsaved:
-        _quarrel(desk, sheet, id, str(unsaved))
-    return text
+        _quarrel(desk, sheet, id, edited.text, str(unsaved))
+    return edited
 
 
-def _keep(desk: Desk, id: str, base: str) -> None:
-    text = st.session_state[f"code {id}"]
+def _keep(desk: Desk, id: str, text: str, base: str) -> None:
     try:
         desk.save(id, text, base)
     except NotSaved as problem:
@@ -83,27 +75,28 @@ def _keep(desk: Desk, id: str, base: str) -> None:
         st.session_state.pop(f"unsaved {id}", None)
 
 
-def _quarrel(desk: Desk, sheet: Sheet, id: str, why: str) -> None:
+def _quarrel(desk: Desk, sheet: Sheet, id: str, text: str, why: str) -> None:
     """What the page holds and what the file holds differ: the learner says which it is to be."""
     st.html(verdict.problem(why))
     ways = st.container(horizontal=True)
     ways.button("Take what is in the file", key=f"theirs {id}", on_click=_forget, args=(id,))
-    ways.button("Keep what is here", key=f"ours {id}", on_click=_keep, args=(desk, id, sheet.text))
+    ways.button("Keep what is here", key=f"ours {id}", on_click=_keep, args=(desk, id, text, sheet.text))
 
 
 def _forget(id: str) -> None:
-    for each in ("code", "base", "unsaved"):
+    forget(f"code {id}")
+    for each in ("base", "unsaved"):
         st.session_state.pop(f"{each} {id}", None)
 
 
 def _where(sheet: Sheet) -> None:
     if sheet.path:
         file = f"{sheet.path.parent.name}/{sheet.path.name}"
-        said = f"This is your <code>{escape(file)}</code>, from line {sheet.line}; leaving the field saves it."
+        said = f"This is your <code>{escape(file)}</code>, from line {sheet.line}; saved as you type."
     elif sheet.source == "nothing":
         said = "This chapter has no stub yet (<code>headwork build</code> makes it): write the whole definition."
     else:
-        said = "Kept as a draft when you leave the field, or with Ctrl+Enter."
+        said = "Kept as a draft as you type."
     st.html(f'<p class="hw-about">{said}</p>')
 
 

@@ -1,4 +1,4 @@
-"""What `headwork serve` starts: Streamlit runs this file for every view of the page."""
+"""The page, which Streamlit runs anew for every view of it."""
 
 from headwork.streamlit_app.page import show
 

@@ -23,6 +23,7 @@ WRONG = RIGHT.replace("correction=0, ", "")
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HEADWORK_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HEADWORK_PLAIN_EDITOR", "1")  # there is no browser here
     monkeypatch.chdir(tmp_path)
     return tmp_path / "home"
 

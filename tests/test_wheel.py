@@ -22,7 +22,7 @@ import pytest
 from headwork.grading.mounts import bubblewrap
 
 ROOT = Path(str(files("headwork")))
-NOT_SOURCE = ("__pycache__", "build", "dist", "*.egg-info", ".*")
+NOT_SOURCE = ("__pycache__", "node_modules", "build", "dist", "*.egg-info", ".*")
 RIGHT = """
 class LayerNorm(nn.Module):
     def __init__(self, width: int, eps: float = 1e-5):
@@ -124,7 +124,7 @@ def test_the_wheel_holds_every_module_and_every_file_that_they_read(wheel: Path)
 
 
 def _is_shipped(path: Path) -> bool:
-    return path.is_file() and not {"__pycache__", ".ipynb_checkpoints", ".DS_Store"} & set(path.parts)
+    return path.is_file() and not {"__pycache__", "node_modules", ".ipynb_checkpoints", ".DS_Store"} & set(path.parts)
 
 
 def _names(wheel: Path) -> list[str]:
