@@ -10,7 +10,6 @@ setup(
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
         "headwork.grading": ["schemas/*.json"],
         "headwork.models": ["tokenizers/*/*", "weights/README.md", "weights/*/*"],
-        "headwork.models": ["weights/README.md", "weights/*/*"],
         "headwork.streamlit_app.components": ["*.css", "*.js", "editor/*", "editor/src/*", "editor/built/*"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],
     },
