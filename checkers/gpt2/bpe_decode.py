@@ -117,6 +117,11 @@ ask.mistakes(
         "The place in the vocabulary is taken for the token: turn the dict round, from token to piece.",
     ),
     edit(
+        "pieces = {token: piece for piece, token in vocabulary.items()}",
+        "pieces = vocabulary",
+        "The vocabulary leads from pieces to tokens: turn it round before looking up a token.",
+    ),
+    edit(
         RETURN,
         RETURN + ".strip()",
         "White space at the ends is stripped off: the text must come back as it was.",

@@ -11,7 +11,7 @@ ask = Exercise("pretokenize")
 
 TEXTS = [
     ("words", "a sentence", "Hello world, it costs 42 pounds (or 7)! Really?"),
-    ("words", "letters, digits and signs side by side", "abc123 x_1=y2 _private a.b,c 3.14 (see[1]) 50% $9 C++"),
+    ("words", "letters, digits and signs side by side", "abc123 x_1=y2 _private a.b,c 3.14 (see[1]) 50% $98765 C++"),
     ("words", "an empty text", ""),
     ("words", "a word alone", "Hello"),
     ("contractions", "contractions", "I'm sure they've said it's what we'd do; you'll see they're right, don't"),
@@ -141,6 +141,11 @@ ask.mistakes(
         r" ?\p{L}+| ?\p{N}+|",
         r" ?[\p{L}\p{N}]+|",
         "Letters and numbers are taken together: abc123 is abc and 123.",
+    ),
+    edit(
+        r"| ?\p{N}+|",
+        r"| ?\p{N}{1,3}|",
+        "Numbers are cut after three digits, as later tokenizers do: GPT-2 keeps a run of digits together.",
     ),
     edit(
         r"[^\s\p{L}\p{N}]+",
