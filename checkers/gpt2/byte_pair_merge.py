@@ -40,6 +40,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("one merge", _pairs("a+b"), [b"abcab", b"ba", b"aabb"]),
         ("letters in a row", _pairs("a+a", "aa+b", "aa+aa"), [b"aaa", b"aaaab", b"aaaaaaa", b"baaab"]),
         ("a piece that two ways lead to", _pairs("b+c", "a+b", "ab+c", "bc+d"), [b"abc", b"abd", b"abcd", b"dabc"]),
+        ("a table listed backwards", _pairs("a+b", "b+c", "c+d", "ab+c"), [b"abc", b"bcd", b"abcd", b"dcbabcdd"]),
         ("short words, and no word", _pairs("x+y", "y+z"), [b"x", b"", b"xy", b"zx", b"zyx"]),
         ("at random", random_merges(rng, b"abcd", 12), _words(rng, b"abcd", 12, 9, 17, 40)),
         (
@@ -51,6 +52,8 @@ def _(rng: Rng) -> Iterator[Case]:
         ("emoji and accents in bytes", merges()[:LEARNED], ["naïve".encode(), " 🙂".encode(), "語".encode()]),
     ]:
         table = write_ranks(pairs, rng if name == "at random" else None)
+        if "backwards" in name:
+            table = "\n".join(reversed(table.splitlines()))
         yield Case(name, merges=table, words=[spelled(word) for word in words])
 
 

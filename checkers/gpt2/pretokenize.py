@@ -24,7 +24,7 @@ TEXTS = [
     ("spaces", "unusual spaces", "a\u00a0b \u00a0c\u2003\u2003d\u3000e\u00a0\u00a0"),
     ("spaces", "spaces and signs", " wait ...  what  ?!   ... \n."),
     ("characters", "other alphabets", "Größe naïve Ελλάδα привет мир שלום עולם مرحبا 你好世界 三人 こんにちは"),
-    ("characters", "numbers that are no digits", "x² 10³ Ⅳ ½ chapterⅫ ٣٤ 三 ③ a²b²"),
+    ("characters", "numbers that are no digits", "x² 10³ Ⅳ 5½ Ⅳ! chapterⅫ ٣٤ 三 ③ a²b²"),
     ("characters", "combining marks", "cafe\u0301 n\u0303o हिन्दी a\u0308"),
     ("characters", "emoji", "ok 👍🏽! 👩\u200d👩\u200d👧 🇫🇷☃\ufe0f x🙂y 7🙂"),
 ]
