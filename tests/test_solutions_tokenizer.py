@@ -1,8 +1,10 @@
 """The tokenizer's references against transformers, the tokenizers library, Unicode's categories and brute force."""
 
+import json
 import random
 import unicodedata
 from functools import lru_cache
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
@@ -162,6 +164,25 @@ def test_merging_is_the_definition_by_brute_force():
 def test_in_gpt2s_table_merging_leads_to_every_piece():
     missed = [piece for piece in VOCABULARY if byte_pair_merge(piece, RANKS) != [piece]]
     assert missed == [b"<|endoftext|>"]
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+def test_the_house_models_tokens_come_from_its_own_merges(text):
+    """Its tokenizer file puts a space before the text, and takes the end of a text for its token."""
+    from tokenizers import Tokenizer
+
+    file = files("headwork.models").joinpath("weights/house/tokenizer.json").read_text(encoding="utf-8")
+    theirs, table = Tokenizer.from_str(file), json.loads(file)["model"]
+    bytes_of = {character: byte for byte, character in _shown().items()}
+
+    def piece(shown):
+        return bytes(map(bytes_of.__getitem__, shown))
+
+    ranks = {(piece(left), piece(right)): rank for rank, (left, right) in enumerate(table["merges"])}
+    vocabulary = {piece(shown): token for shown, token in table["vocab"].items()}
+    for part in text.split("<|endoftext|>"):
+        spaced = part if part.startswith(" ") or not part else " " + part
+        assert bpe_encode(spaced, ranks, vocabulary) == theirs.encode(part).ids
 
 
 def test_a_lone_surrogate_is_a_clear_error():

@@ -20,7 +20,7 @@ def _(rng: Rng) -> Iterator[Case]:
     for name, pairs, shuffle, texts in [
         ("English", merges()[:LEARNED], None, [b" Hello world , it's\n 1984  ", b"A", b""]),
         ("characters in several tokens", merges()[:LEARNED], None, ["🙂 語 é Ġ שלום".encode(), "👩\u200d👧".encode()]),
-        ("the end of a text", merges()[:LEARNED], None, [b"one", END_OF_TEXT]),
+        ("the end of a text", merges()[:LEARNED], None, [b"one", END_OF_TEXT, " —".encode()]),
         ("a table at random", random_merges(rng, "aé ".encode(), 12), rng, ["é aaé".encode() * 3, b"  a\ta "]),
         (
             "cut within a character",
@@ -47,9 +47,9 @@ def _noise(rng: Rng, length: int) -> bytes:
 
 
 def _tokens(rng: Rng, data: bytes, vocabulary: dict[bytes, int]) -> list[int]:
-    """Tokens that hold these bytes, cut at random: decoding works for any tokens, not only for those of encoding."""
-    if data == END_OF_TEXT:
-        return [vocabulary[data], *_tokens(rng, b" two", vocabulary)]
+    """Tokens that hold these bytes, one or cut at random: decoding works for any, not only for those of encoding."""
+    if data in vocabulary:
+        return [vocabulary[data]]
     ids, place = [], 0
     while place < len(data):
         sizes = [size for size in range(1, 9) if data[place : place + size] in vocabulary and place + size <= len(data)]
@@ -115,6 +115,11 @@ ask.mistakes(
         "pieces = {token: piece for piece, token in vocabulary.items()}",
         "pieces = list(vocabulary)",
         "The place in the vocabulary is taken for the token: turn the dict round, from token to piece.",
+    ),
+    edit(
+        "pieces = {token: piece for piece, token in vocabulary.items()}",
+        "pieces = vocabulary",
+        "The vocabulary leads from pieces to tokens: turn it round before looking up a token.",
     ),
     edit(
         RETURN,

@@ -92,6 +92,11 @@ ask.mistakes(
     ),
     edit(
         WORDS,
+        'words = [word.replace(" ", "Ġ").encode("utf-8") for word in pretokenize(text)]',
+        "Spaces become Ġ, which stands for them in files that show bytes as characters: here a space is a space.",
+    ),
+    edit(
+        WORDS,
         'words = [word.encode("utf-8") for word in pretokenize(" " + text)]',
         "A space is put before the text: encode the text as it is.",
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from headwork.checkers.checks import equal, satisfies
-from headwork.checkers.exercise import Exercise, edit, replace
+from headwork.checkers.exercise import Edit, Exercise, edit, replace
 from headwork.checkers.gpt2.probes.tokenizer import spelled
 from headwork.checkers.gpt2.tables import Pair, random_merges, write_ranks
 from headwork.checkers.inputs import Rng
@@ -40,6 +40,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("one merge", _pairs("a+b"), [b"abcab", b"ba", b"aabb"]),
         ("letters in a row", _pairs("a+a", "aa+b", "aa+aa"), [b"aaa", b"aaaab", b"aaaaaaa", b"baaab"]),
         ("a piece that two ways lead to", _pairs("b+c", "a+b", "ab+c", "bc+d"), [b"abc", b"abd", b"abcd", b"dabc"]),
+        ("a table listed backwards", _pairs("a+b", "b+c", "c+d", "ab+c"), [b"abc", b"bcd", b"abcd", b"dcbabcdd"]),
         ("short words, and no word", _pairs("x+y", "y+z"), [b"x", b"", b"xy", b"zx", b"zyx"]),
         ("at random", random_merges(rng, b"abcd", 12), _words(rng, b"abcd", 12, 9, 17, 40)),
         (
@@ -51,6 +52,8 @@ def _(rng: Rng) -> Iterator[Case]:
         ("emoji and accents in bytes", merges()[:LEARNED], ["naïve".encode(), " 🙂".encode(), "語".encode()]),
     ]:
         table = write_ranks(pairs, rng if name == "at random" else None)
+        if "backwards" in name:
+            table = "\n".join(reversed(table.splitlines()))
         yield Case(name, merges=table, words=[spelled(word) for word in words])
 
 
@@ -63,14 +66,25 @@ ask.checks(
     satisfies("table", _changed, title="leaves the table of ranks as it was"),
 )
 
-BEST = "pair = min(pairwise(pieces), key=lambda pair: ranks.get(pair, math.inf))"
-SCAN = """        merged, place = [], 0
+LOOP = """    while len(pieces) > 1:
+        pair = min(pairwise(pieces), key=lambda pair: ranks.get(pair, math.inf))
+        if pair not in ranks:
+            break
+        merged, place = [], 0
         while place < len(pieces):
             size = 2 if tuple(pieces[place : place + 2]) == pair else 1
             merged.append(b"".join(pieces[place : place + size]))
             place += size
         pieces = merged
 """
+BEST = "pair = min(pairwise(pieces), key=lambda pair: ranks.get(pair, math.inf))"
+SCAN = LOOP[LOOP.index("        merged, place") :]
+
+
+def inside(old: str, new: str, sentence: str) -> Edit:
+    """An edit of the loop, which takes the place of the whole of it: two of them together might never end."""
+    return edit(LOOP, Edit(old, new, sentence).apply(LOOP), sentence)
+
 
 LONGEST = """
 def byte_pair_merge(word, ranks):
@@ -85,6 +99,26 @@ def byte_pair_merge(word, ranks):
     return pieces
 """
 
+STEPWISE = """
+def byte_pair_merge(word, ranks):
+    pieces = [word[place : place + 1] for place in range(len(word))]
+    while True:
+        pairs = list(zip(pieces, pieces[1:]))
+        found = [(ranks[pair], place) for place, pair in enumerate(pairs) if pair in ranks]
+        if not found:
+            return pieces
+        place = min(found)[1]
+        pieces[place : place + 2] = [pieces[place] + pieces[place + 1]]
+"""
+GREEDY = """
+def byte_pair_merge(word, ranks):
+    pieces = []
+    for place in range(len(word)):
+        pieces.append(word[place : place + 1])
+        while tuple(pieces[-2:]) in ranks:
+            pieces[-2:] = [pieces[-2] + pieces[-1]]
+    return pieces
+"""
 TEXT = """
 def byte_pair_merge(word, ranks):
     pieces = list(word.decode("latin-1"))
@@ -97,59 +131,66 @@ def byte_pair_merge(word, ranks):
         pieces[place : place + 2] = [pieces[place] + pieces[place + 1]]
 """
 
+FIRST = "The first pair that has a rank is merged: take the pair of lowest rank in the whole word."
+HIGHEST = "The pair of highest rank is merged: the lowest rank was learned first, and goes first."
+ZERO = "Rank 0 counts as no rank, since 0 is taken for nothing (`or`, `if rank`): compare with None, or use a default."
+JOINED = (
+    "Ranks are looked up by what a merge would make: look them up by the two parts, and merge no other pair, even "
+    "if it would make a known piece."
+)
+
 ask.mistakes(
-    edit(
+    inside(
         BEST,
         "pair = next((pair for pair in pairwise(pieces) if pair in ranks), None)",
-        "The first pair that has a rank is merged: take the pair of lowest rank in the whole word.",
+        FIRST,
     ),
-    edit(
+    inside(
         BEST,
         "pair = max(pairwise(pieces), key=lambda pair: ranks.get(pair, -1))",
-        "The pair of highest rank is merged: the lowest rank was learned first, and goes first.",
+        HIGHEST,
     ),
-    edit(
+    inside(
         BEST,
         "pair = max(pairwise(pieces), key=lambda pair: (pair in ranks, len(b''.join(pair)), -ranks.get(pair, 0)))",
         "The longest pair is merged first: only the rank decides.",
     ),
-    edit(
+    inside(
         "ranks.get(pair, math.inf)",
         "ranks.get(pair) or math.inf",
-        "Rank 0 counts as no rank, since `or` takes 0 for nothing: compare with None, or use a default.",
+        ZERO,
     ),
-    edit(
+    inside(
         "ranks.get(pair, math.inf)",
         "ranks.get(pair, 0)",
         "A pair without a rank goes before all others here, and ends the work: it must come last.",
     ),
-    edit(
+    inside(
         "key=lambda pair: ranks.get(pair, math.inf)",
         "key=lambda pair: {a + b: rank for (a, b), rank in ranks.items()}.get(pair[0] + pair[1], math.inf)",
-        "Ranks are looked up by what a merge would make: look them up by the two parts, and merge no other pair, even "
-        "if it would make a known piece.",
+        JOINED,
     ),
-    edit(
+    inside(
         "        pieces = merged\n",
         "        return merged\n",
         "Only one kind of pair is merged: go on until no pair has a rank.",
     ),
-    edit(
+    inside(
         'b"".join(pieces[place : place + size])',
         'b"".join(reversed(pieces[place : place + size]))',
         "The two parts are joined in the wrong order: left before right.",
     ),
-    edit(
+    inside(
         "            place += size\n",
         "            place += 1\n",
         "After a merge the right part is used again: go on behind both parts.",
     ),
-    edit(
+    inside(
         "while place < len(pieces):",
         "while place < len(pieces) - 1:",
         "The last piece is lost: the walk must reach it even when it is not merged.",
     ),
-    edit(
+    inside(
         SCAN,
         """        merged, place = [], len(pieces)
         while place > 0:
@@ -170,20 +211,38 @@ ask.mistakes(
         'pieces = [character.encode() for character in word.decode("utf-8", "replace")]',
         "The word begins as characters: it begins as single bytes, and a character may need several.",
     ),
-    edit(
+    inside(
         "        if pair not in ranks:\n            break\n",
         "",
         "It goes on where no pair has a rank, until the word is one piece: stop when the best pair is not in `ranks`.",
     ),
-    edit(
+    inside(
         BEST,
         "pair = min(pairwise(pieces), key=lambda pair: ranks.pop(pair, math.inf))",
         "The ranks that were looked up are taken out of the table: read them with get.",
     ),
-    edit(
+    inside(
         "ranks.get(pair, math.inf)",
         "[*ranks, pair].index(pair)",
         "The order of the dict is taken for the rank: read the rank itself, ranks[pair].",
+    ),
+    replace(GREEDY, FIRST),
+    replace(STEPWISE.replace("min(found)[1]", "min(place for rank, place in found)"), FIRST),
+    replace(STEPWISE.replace("min(found)[1]", "max(found)[1]"), HIGHEST),
+    replace(STEPWISE.replace("if pair in ranks]", "if ranks.get(pair)]"), ZERO),
+    replace(
+        STEPWISE.replace("ranks[pair], place", "ranks[b''.join(pair)], place")
+        .replace("if pair in ranks", "if b''.join(pair) in ranks")
+        .replace("    while True", "    ranks = {a + b: rank for (a, b), rank in ranks.items()}\n    while True"),
+        JOINED,
+    ),
+    replace(
+        STEPWISE.replace("place + 1]]\n", "place + 1]]\n        return pieces\n"),
+        "Only one pair is merged: go on until no pair has a rank.",
+    ),
+    replace(
+        STEPWISE.replace("enumerate(pairs)", "enumerate(pairs[:-1])"),
+        "The last pair of the word is never looked at: two pieces have one pair, and n pieces n - 1.",
     ),
     replace(
         TEXT,

@@ -193,16 +193,35 @@ INPUTS_KEPT = WHOLE.format(
 
 KEYS = "k = torch.cat([cache[layer][0], k], 1)"
 VALUES = "v = torch.cat([cache[layer][1], v], 1)"
+OVERWRITTEN = WHOLE.format(
+    default="None",
+    begin="""if cache is None:
+        weight, many = model.blocks[0].attn.W_K, len(model.embed.W_pos)
+        shape = len(model.blocks), len(tokens), many, weight.shape[0], weight.shape[2]
+        cache = 0, torch.zeros(shape).to(weight), torch.zeros(shape).to(weight)
+    past, keys, values = cache
+    end = past + tokens.shape[1]
+    residual = model.embed(tokens, start=past)""",
+    past="",
+    kept="keys[layer, :, past:end], values[layer, :, past:end] = k, v\n"
+    "        k, v = keys[layer, :, :end], values[layer, :, :end]",
+    result=", (end, keys, values)",
+)
+
+BATCH = "The length of the past is read off the batch axis: it is the length of the position axis."
+LAST = "Only the last position's logits come back: return those of every new position."
+
 ask.mistakes(
     edit(
         "model.embed(tokens, start=past)",
         "model.embed(tokens)",
         "Every call embeds its tokens from position 0 on: they come after the past, so start there.",
     ),
+    edit("start=past)", "start=len(tokens) if cache else 0)", BATCH),
     edit(
         "cache[0][0].shape[1] if cache",
         "cache[0][0].shape[0] if cache",
-        "The length of the past is read off the batch axis: it is the length of the position axis.",
+        BATCH,
     ),
     edit(
         "start=past)",
@@ -219,6 +238,11 @@ ask.mistakes(
         "torch.ones(tokens.shape[1], past + tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()",
         "The mask begins at key 0, as if the first new token were the first of the text: it may look at the whole past "
         "and at itself.",
+    ),
+    edit(
+        "causal_mask(tokens.shape[1], past + tokens.shape[1], tokens.device)",
+        "torch.ones(tokens.shape[1], past + tokens.shape[1], dtype=torch.bool, device=tokens.device).tril(past + 1)",
+        "Each new token sees the one after it: the mask is off by one.",
     ),
     edit(
         'scores.masked_fill(~mask, float("-inf")).softmax(-1)',
@@ -267,6 +291,11 @@ ask.mistakes(
     ),
     edit(
         "longer.append((k, v))",
+        "longer.append((k[:, -1:], v[:, -1:]))",
+        "The cache that comes back holds the last position only: it must hold every position.",
+    ),
+    edit(
+        "longer.append((k, v))",
         "longer.append((k[:, :1] if past else k, v[:, :1] if past else v))",
         "The new keys and values take the place of old ones: the cache must grow by every new position.",
     ),
@@ -278,13 +307,29 @@ ask.mistakes(
     edit(
         "unembed(residual, model",
         "unembed(residual[:, -1:], model",
-        "Only the last position's logits come back: return those of every new position.",
+        LAST,
+    ),
+    edit("unembed(residual, model", "unembed(residual[:, -1], model", LAST),
+    edit(
+        "unembed(residual, model.ln_final",
+        "unembed(residual, lambda residual: residual",
+        "The logits are read from the raw stream: it goes through the final norm first, model.ln_final.",
+    ),
+    edit(
+        "block.attn, block.ln1(residual)",
+        "block.attn, residual",
+        "Attention reads the raw stream here: it reads what the block's ln1 makes of it.",
     ),
     edit(
         "longer.append((k, v))",
         "longer = cache if cache else longer\n        longer[layer : layer + 1] = [(k, v)]",
         "The cache that was passed in is changed in place, so a second continuation of it starts with the first one's "
         "past: make a new one.",
+    ),
+    replace(
+        OVERWRITTEN,
+        "The buffers of the cache that was passed in are written to, so two continuations of it overwrite each other: "
+        "write to a copy.",
     ),
     replace(
         ONE_FOR_ALL,

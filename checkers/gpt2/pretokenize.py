@@ -11,7 +11,7 @@ ask = Exercise("pretokenize")
 
 TEXTS = [
     ("words", "a sentence", "Hello world, it costs 42 pounds (or 7)! Really?"),
-    ("words", "letters, digits and signs side by side", "abc123 x_1=y2 _private a.b,c 3.14 (see[1]) 50% $9 C++"),
+    ("words", "letters, digits and signs side by side", "abc123 x_1=y2 _private a.b,c 3.14 (see[1]) 50% $98765 C++"),
     ("words", "an empty text", ""),
     ("words", "a word alone", "Hello"),
     ("contractions", "contractions", "I'm sure they've said it's what we'd do; you'll see they're right, don't"),
@@ -24,7 +24,7 @@ TEXTS = [
     ("spaces", "unusual spaces", "a\u00a0b \u00a0c\u2003\u2003d\u3000e\u00a0\u00a0"),
     ("spaces", "spaces and signs", " wait ...  what  ?!   ... \n."),
     ("characters", "other alphabets", "Größe naïve Ελλάδα привет мир שלום עולם مرحبا 你好世界 三人 こんにちは"),
-    ("characters", "numbers that are no digits", "x² 10³ Ⅳ ½ chapterⅫ ٣٤ 三 ③ a²b²"),
+    ("characters", "numbers that are no digits", "x² 10³ Ⅳ 5½ Ⅳ! chapterⅫ ٣٤ 三 ③ a²b²"),
     ("characters", "combining marks", "cafe\u0301 n\u0303o हिन्दी a\u0308"),
     ("characters", "emoji", "ok 👍🏽! 👩\u200d👩\u200d👧 🇫🇷☃\ufe0f x🙂y 7🙂"),
 ]
@@ -141,6 +141,11 @@ ask.mistakes(
         r" ?\p{L}+| ?\p{N}+|",
         r" ?[\p{L}\p{N}]+|",
         "Letters and numbers are taken together: abc123 is abc and 123.",
+    ),
+    edit(
+        r"| ?\p{N}+|",
+        r"| ?\p{N}{1,3}|",
+        "Numbers are cut after three digits, as later tokenizers do: GPT-2 keeps a run of digits together.",
     ),
     edit(
         r"[^\s\p{L}\p{N}]+",

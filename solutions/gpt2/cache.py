@@ -6,13 +6,13 @@ Shapes are given with the axes' names: `batch` sequences, `past` positions in th
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from headwork.solutions.gpt2.attention import causal_mask
 from headwork.solutions.gpt2.layers import unembed
 
 
-def forward_with_cache(model: nn.Module, tokens: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
+def forward_with_cache(model: Any, tokens: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
     """The logits of new positions, without reading the ones before them again.
 
     model: has `embed`, `blocks` and `ln_final`, as GPT2 has. tokens: (batch, new); they come after what `cache` holds,

@@ -50,6 +50,8 @@ def _read(answer: Answer, model: nn.Module, tokens: Tensor, *cache: Any) -> tupl
     result = answer.forward_with_cache(model, tokens, *cache)
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise Unfit(f"forward_with_cache returns a {type(result).__name__}, expected two things: logits and cache")
+    if not isinstance(result[0], Tensor):
+        raise Unfit(f"the first thing that comes back is a {type(result[0]).__name__}, expected the logits, a tensor")
     return result[0], result[1]
 
 
@@ -118,6 +120,9 @@ class _Part(nn.Module):
 
 
 class _Embed(_Part):
+    W_E: Tensor
+    W_pos: Tensor
+
     def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
         return embedding(tokens, self.W_E) + self.W_pos.narrow(0, start, tokens.shape[1])
 
@@ -125,12 +130,20 @@ class _Embed(_Part):
 class _Norm(_Part):
     """Not a LayerNorm, which another exercise asks for; like it, it works on each position alone."""
 
+    w: Tensor
+    b: Tensor
+
     def forward(self, residual: Tensor) -> Tensor:
         return (residual * self.w).tanh() + self.b
 
 
 class _MLP(_Part):
     """Bends in another way than GPT-2's."""
+
+    W_in: Tensor
+    b_in: Tensor
+    W_out: Tensor
+    b_out: Tensor
 
     def forward(self, residual: Tensor) -> Tensor:
         return (residual @ self.W_in + self.b_in).sin() @ self.W_out + self.b_out

@@ -15,8 +15,10 @@ def pretokenize(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 def byte_pair_merge(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     ranks = read_ranks(case.merges)
-    yield "pieces", [_shown(answer.byte_pair_merge(unspelled(word), ranks)) for word in case.words]
-    yield "table", ranks == read_ranks(case.merges)
+    tables = [dict(ranks) for _ in case.words]
+    words = map(unspelled, case.words)
+    yield "pieces", [_shown(answer.byte_pair_merge(*each)) for each in zip(words, tables, strict=True)]
+    yield "table", all(table == ranks for table in tables)
 
 
 def bpe_encode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -42,9 +44,10 @@ def bpe_encode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 def bpe_decode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     vocabulary = read_vocabulary(case.vocabulary)
-    texts = [answer.bpe_decode(list(ids), vocabulary) for ids in case.ids]
+    tables = [dict(vocabulary) for _ in case.ids]
+    texts = [answer.bpe_decode(list(ids), table) for ids, table in zip(case.ids, tables, strict=True)]
     yield "texts", [repr(text) if isinstance(text, bytes) else text for text in texts]
-    yield "table", vocabulary == read_vocabulary(case.vocabulary)
+    yield "table", all(table == vocabulary for table in tables)
 
 
 def spelled(piece: bytes) -> str:
