@@ -67,7 +67,7 @@ def is_path(word: str) -> bool:
 
 def unknown(word: str, known: dict[str, list[str]]) -> str:
     ids = [id for each in known.values() for id in each]
-    forms = {**{name: name for name in known}, **{id.partition(".")[2]: id for id in ids}, **{id: id for id in ids}}
+    forms = {id.partition(".")[2]: id for id in ids} | {name: name for name in known} | {id: id for id in ids}
     near = difflib.get_close_matches(word.lower(), forms, n=1, cutoff=0.5)
     mend = f"did you mean {forms[near[0]]}?" if near else "`headwork status` lists them all"
     return f"there is no exercise, chapter or file {word!r}; {mend}"

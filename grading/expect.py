@@ -12,6 +12,8 @@ from headwork.checkers.exercise import Exercise
 from headwork.checkers.probing import Case
 from headwork.grading.extract import extract
 from headwork.grading.judge import Known
+from headwork.grading.parsing import parse
+from headwork.grading.patience import Impatient, at_most
 from headwork.grading.plan import Observation, exact, gather, runs_of, twin
 from headwork.grading.program import Piece, Program
 from headwork.grading.resources import load_model
@@ -21,6 +23,7 @@ from headwork.grading.submission import read_text
 from headwork.grading.wire import decode, encode
 
 OURS = {"reference.py"}
+PATIENCE = 5.0  # seconds for one run of a mistake
 _ALONE = threading.RLock()  # programs are loaded under one module name: one at a time
 
 
@@ -36,7 +39,7 @@ def probe_of(exercise: Exercise) -> Probe:
 @lru_cache
 def reference_source(exercise: Exercise) -> str:
     """The part of the chapter's reference that one exercise needs, under all its imports, as text that runs alone."""
-    whole = ast.parse(solution_source(chapter_of(exercise)))
+    whole = parse(solution_source(chapter_of(exercise)))
     imports = [ast.unparse(node) for node in whole.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     program = program_of(solution_source(chapter_of(exercise)), exercise)
     pieces = [piece.source for piece in program.pieces if not piece.source.startswith(("import ", "from "))]
@@ -75,14 +78,19 @@ def observe_mistake(id: str, source: str, seed: int, device: str, run: int) -> O
         program = _by_statements(source)
     except SyntaxError as error:
         return Observation(fault=fault_of(error, OURS), ended=True)
-    return _observe(exercise, program, [known(id, seed, False, device).runs[run].case], device)[0]
+    case = known(id, seed, False, device).runs[run].case
+    try:
+        with at_most(PATIENCE):
+            return _observe(exercise, program, [case], device)[0]
+    except Impatient:
+        return Observation()  # that of a run which never ended
 
 
 def _by_statements(source: str) -> Program:
     """The whole of our own source, a piece a statement, so that only what differs from other sources is compiled."""
     lines = source.split("\n")
     pieces = []
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
         pieces.append(Piece("reference.py", 1, "\n".join(lines[first - 1 : node.end_lineno])))
     return Program(tuple(pieces), ())

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 
 from headwork.grading.bindings import bound
+from headwork.grading.parsing import parse
 from headwork.grading.program import Program
 
 DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -19,7 +20,7 @@ def _normalised(source: str, names: set[str]) -> list[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            body = ast.parse(source).body
+            body = parse(source).body
         return [ast.dump(_Bare().visit(node)) for node in body if names & set(bound(node))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return [source]

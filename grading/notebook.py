@@ -9,6 +9,8 @@ import re
 import warnings
 from typing import Any
 
+from headwork.grading.parsing import parse
+
 PYTHON_CELL_MAGICS = {"time", "timeit", "capture", "prun", "debug"}  # their body is Python; other cells are dropped
 REPAIRS = 40  # lines mended one by one before all that look like magics are replaced
 
@@ -101,7 +103,7 @@ def _wrong_line(lines: list[str]) -> int | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse("\n".join(lines))
+            parse("\n".join(lines))
     except SyntaxError as error:
         return (error.lineno or 0) - 1
     except (ValueError, RecursionError, MemoryError):

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 
 from headwork.grading.bindings import Kind, bound, is_main_guard, root
 from headwork.grading.notebook import marker
+from headwork.grading.parsing import parse
 from headwork.grading.program import Submission, Unit
 from headwork.grading.reads import Reads, reads_of
 from headwork.grading.unusable import SyntaxProblem, Unusable
@@ -104,7 +105,7 @@ def outline(submission: Submission) -> Outline:
 def _add(result: Outline, unit: Unit) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = ast.parse(unit.source)
+        tree = parse(unit.source)
         compile(unit.source, unit.label, "exec", dont_inherit=True)  # finds `return` outside a function
     if len(tree.body) + len(result.statements) > MOST_STATEMENTS:
         raise Unusable(f"more than {MOST_STATEMENTS} statements: hand in only your own code", unit.label)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headwork.grading.bindings import bound, reads_before_binding, root
+from headwork.grading.parsing import parse
 
 LAZY_SCOPES = {"TypeVar bound", "type alias", "type variable"}  # annotation scopes of 3.12 and 3.13
 
@@ -25,7 +26,7 @@ def reads_of(source: str, lazy_annotations: bool = False) -> Reads:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = ast.parse(source)
+        tree = parse(source)
         try:
             tree = ast.fix_missing_locations(_Plain(lazy_annotations).visit(tree))
             table = symtable.symtable(ast.unparse(tree), "submission", "exec")

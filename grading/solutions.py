@@ -12,6 +12,8 @@ from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
 
+from headwork.grading.parsing import parse
+
 SOLUTIONS = Path(str(files("headwork.solutions")))
 
 
@@ -62,7 +64,7 @@ class _Module:
     def __init__(self, path: Path, prefix: str):
         source = path.read_text(encoding="utf-8")
         try:
-            tree = ast.parse(source)
+            tree = parse(source)
         except SyntaxError as error:
             where = f"solutions/{path.parent.name}/{path.name}"
             raise Unassembled(f"{where}, line {error.lineno}: {error.msg}: mend it") from None

@@ -224,9 +224,9 @@ def test_status_shows_every_exercise_and_what_is_next(capsys, home):
     done = said(capsys, "status")
     assert done.code == 0
     assert "gpt2.layer_norm" in done.out
-    assert "Next: gpt2.layer_norm" in done.out
+    assert "Next: tensors.rearrange_images" in done.out
     data = json.loads(said(capsys, "status", "--json").out)
-    assert data["next"] == "gpt2.layer_norm"
+    assert data["next"] == "tensors.rearrange_images"
     assert data["exercises"] == sum(len(chapter["exercises"]) for chapter in data["chapters"])
 
 
@@ -317,7 +317,7 @@ def test_the_story_of_a_learner(home, tmp_path):
 
     assert "nothing to debug" in say("debug", "layer_norm").out
     status = json.loads(say("status", "--json").out)
-    assert (status["passed"], status["points"], status["next"]) == (1, 4, "gpt2.attention_pattern")
+    assert (status["passed"], status["points"], status["next"]) == (1, 4, "tensors.rearrange_images")
 
 
 def test_a_folder_of_good_bad_and_hostile_submissions_is_graded(home, tmp_path):

@@ -291,7 +291,7 @@ def beam_search(model: Callable[[Tensor], Tensor], prompt: Tensor, n_new: int, n
 
 # gpt2.kv_cache: A cache of keys and values
 # 6 points, about 30 minutes. Check it with: headwork check gpt2.kv_cache
-def forward_with_cache(model: nn.Module, tokens: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
+def forward_with_cache(model: Any, tokens: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
     """The logits of new positions, without reading the ones before them again.
 
     model: has `embed`, `blocks` and `ln_final`, as GPT2 has. tokens: (batch, new); they come after what `cache` holds,

@@ -14,7 +14,7 @@ ask = Exercise("causal_indices", forbid=["tril_indices", "triu_indices"])
 def _(rng: Rng) -> Iterator[Case]:
     """`place` is a tensor for its device alone."""
     for name, length in [("five positions", 5), ("two positions", 2), ("one position", 1), ("twelve positions", 12)]:
-        yield Case(name, length=length, place=rng.integers((1,), 9))
+        yield Case(name, length=length, place=rng.integers((1,), 9, low=1))
 
 
 ask.checks(equal("pairs", title="lists each query with its keys, in reading order"))

@@ -1,0 +1,59 @@
+"""Our own wrong code cannot hold up a grading, in whatever thread it runs."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from headwork.grading.parsing import parse
+from headwork.grading.patience import Impatient, at_most
+
+
+def forever() -> None:
+    while True:
+        pass
+
+
+def test_what_never_ends_is_stopped_in_its_thread():
+    def impatient() -> str:
+        with pytest.raises(Impatient), at_most(0.2):
+            forever()
+        return "went on"
+
+    start = time.monotonic()
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(impatient).result(30) == "went on"
+        assert thread.submit(lambda: sum(range(1000))).result(30) == 499500
+    assert time.monotonic() - start < 20
+
+
+def test_what_ends_in_time_is_left_alone():
+    with at_most(0.05):
+        kept = 1
+    time.sleep(0.2)
+    assert kept == 1
+
+
+def test_two_mistakes_that_loop_together_do_not_hold_up_a_verdict(monkeypatch):
+    from headwork.checkers.catalogue import exercise
+    from headwork.checkers.exercise import edit
+    from headwork.grading import expect
+    from headwork.grading.dispatch import Grader
+    from headwork.grading.submission import read_text
+
+    ask = exercise("gpt2.causal_mask")
+    source = expect.reference_source(ask)
+    name = "position = torch.arange(n_keys, device=device)"
+    assert source.count(name) == 1
+    endless = edit(name, f"{name}\n    while True: pass", "It never ends.")
+    monkeypatch.setattr(ask, "list_of_mistakes", (endless,))
+    monkeypatch.setattr(expect, "PATIENCE", 0.3)
+    wrong = "import torch\n\ndef causal_mask(n_queries, n_keys, device=None):\n    return torch.ones(n_queries, n_keys) > 2\n"
+    with Grader() as grader:
+        assert grader.grade(read_text("a.py", wrong), ["gpt2.causal_mask"]).verdicts[0].status == "failed"
+
+
+def test_threads_may_parse_at_once():
+    source = "\n".join(f"def f{i}(x):\n    return [x * {i} for x in range({i})]" for i in range(200))
+    with ThreadPoolExecutor(4) as threads:
+        assert {len(tree.body) for tree in threads.map(parse, [source] * 40)} == {200}
