@@ -17,6 +17,7 @@ from headwork.chapters.made import EXERCISES, section
 from headwork.gradebook.store import ME, Gradebook
 from headwork.gradebook.workspace import Workspace
 from headwork.grading import submission
+from headwork.grading.parsing import parse
 from headwork.grading.program import Submission, Unit
 
 
@@ -116,7 +117,7 @@ def _imports(source: str, stub: str) -> str:
     """The top-level imports of `source` whose names occur in `stub`."""
     words = set(re.findall(r"\w+", stub))
     kept = []
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             node.names = [each for each in node.names if (each.asname or each.name).partition(".")[0] in words]
             kept += [ast.unparse(node)] if node.names else []
