@@ -55,7 +55,7 @@ def chapter_code(
         raise BuildError(f"chapter {chapter.name} has no reference: {error}") from None
     except Unassembled as error:
         raise BuildError(str(error)) from None
-    place = "/".join(module_files(solutions, chapter.name)[0].relative_to(solutions).parts[:1])
+    place = module_files(solutions, chapter.name)[0].relative_to(solutions).parts[0]
     try:
         return _Cutting(chapter, source, names, filled).code()
     except SyntaxError as error:

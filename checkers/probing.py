@@ -125,6 +125,34 @@ def parameters(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.named_parameters()}
 
 
+Named = Iterator[tuple[str, Any]]  # what a probe yields
+
+
+def in_ways(
+    answer: Answer,
+    ways: dict[str, dict[str, Any]],
+    ask: Callable[[str], Named],
+    telling: Callable[[list[Exception]], Exception] = lambda raised: raised[0],
+) -> Named:
+    """Asks in several ways, of which only one has to work, and yields each value as `NAME WAY`.
+
+    ways: by name, the decoys that stand in for parts of the answer, `{"as it stands": {}}`. ask: what to ask, given the
+    way. When every way raises, so does this: the exception that `telling` picks of them, in the order of the ways.
+    """
+    raised: list[Exception] = []
+    for way, decoys in ways.items():
+        answer.restore()
+        for part, decoy in decoys.items():
+            setattr(answer, part, decoy)
+        try:
+            for name, value in ask(way):
+                yield f"{name} {way}", value
+        except Exception as error:
+            raised.append(error)
+    if len(raised) == len(ways):
+        raise telling(raised)
+
+
 @dataclass
 class Spent:
     """What a computation cost, counted rather than timed."""

@@ -12,6 +12,7 @@ from headwork.checkers.exercise import Exercise
 from headwork.checkers.probing import Case
 from headwork.grading.extract import extract
 from headwork.grading.judge import Known
+from headwork.grading.outline import segment
 from headwork.grading.parsing import parse
 from headwork.grading.patience import Impatient, at_most
 from headwork.grading.plan import Observation, exact, gather, runs_of, twin
@@ -91,8 +92,8 @@ def _by_statements(source: str) -> Program:
     lines = source.split("\n")
     pieces = []
     for node in parse(source).body:
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-        pieces.append(Piece("reference.py", 1, "\n".join(lines[first - 1 : node.end_lineno])))
+        _, text = segment(node, lines)
+        pieces.append(Piece("reference.py", 1, text))
     return Program(tuple(pieces), ())
 
 

@@ -113,7 +113,7 @@ def _add(result: Outline, unit: Unit) -> None:
     if future:
         result.future = tuple(sorted({*result.future, *future} & set(__future__.all_feature_names)))
     lines = unit.source.split("\n")
-    found = [(node, bound(node), *_segment(node, lines)) for node in tree.body]  # all of a unit, or none of it
+    found = [(node, bound(node), *segment(node, lines)) for node in tree.body]  # all of a unit, or none of it
     for node, binds, line, source in found:
         index = len(result.statements)
         result.statements.append(
@@ -154,7 +154,7 @@ def _called_on(call: ast.expr) -> str:
 
 
 def _effect(name: str, index: int, file: str, node: ast.stmt, lines: list[str]) -> Effect:
-    text = found[1] if (found := marker(node)) else re.sub(r"\s+", " ", _segment(node, lines)[1])
+    text = found[1] if (found := marker(node)) else re.sub(r"\s+", " ", segment(node, lines)[1])
     return Effect(name, index, file, node.lineno, text if len(text) <= 60 else text[:57] + "...")
 
 
@@ -162,7 +162,7 @@ def _is_future(node: ast.stmt) -> bool:
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
-def _segment(node: ast.stmt, lines: list[str]) -> tuple[int, str]:
+def segment(node: ast.stmt, lines: list[str]) -> tuple[int, str]:
     """The first line and the text of a statement, which may share its lines with others."""
     first, start = node.lineno, node.col_offset
     for decorator in getattr(node, "decorator_list", [])[:1]:

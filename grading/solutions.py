@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
 
+from headwork.grading.bindings import bound
 from headwork.grading.parsing import parse
 
 SOLUTIONS = Path(str(files("headwork.solutions")))
@@ -82,16 +83,10 @@ class _Module:
             elif isinstance(node, ast.Expr):
                 pass  # the module's docstring
             else:
-                self.defines |= _bound(node)
+                self.defines |= bound(node).keys()
                 continue
             dropped |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         self.body = "\n".join(line for number, line in enumerate(lines, 1) if number not in dropped).strip("\n")
-
-
-def _bound(node: ast.stmt) -> set[str]:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
 
 
 def _refuse_twins(modules: dict[str, _Module]) -> None:

@@ -12,6 +12,7 @@ from headwork.grading.program import Submission
 from headwork.grading.submission import Unreadable
 from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.marking import Marking
+from headwork.streamlit_app.verdict import words
 
 if TYPE_CHECKING:  # importing these imports torch
     from headwork.checkers.figure import Figure, Knob
@@ -25,7 +26,7 @@ def show(desk: Desk, marking: Marking, id: str, block: FigureText) -> None:
     with st.container(key=f"figure {id}"):
         waiting = f"waiting {id}" in st.session_state
         st.fragment(_live, run_every=POLL if waiting else None)(desk, marking, id, block.alt)
-        st.html(f'<p class="hw-caption">{_code(block.caption)}</p>')
+        st.html(f'<p class="hw-caption">{words(block.caption)}</p>')
 
 
 def _live(desk: Desk, marking: Marking, id: str, alt: str) -> None:
@@ -41,7 +42,7 @@ def _live(desk: Desk, marking: Marking, id: str, alt: str) -> None:
     if drawn is None:
         st.html('<p class="hw-about">Your code is being run…</p>')
     elif drawn.problem:
-        st.html(f'<p class="hw-about">{_code(drawn.problem)}</p>')
+        st.html(f'<p class="hw-about">{words(drawn.problem)}</p>')
     else:
         _picture(drawn, alt)
 
@@ -108,14 +109,8 @@ def _picture(drawn: "Drawn", alt: str) -> None:
     try:
         picture = chart(drawn)
         if isinstance(picture, str):
-            st.html(f'<p class="hw-story">{escape(picture)}</p><p class="hw-about">{_code(credits(drawn))}</p>')
+            st.html(f'<p class="hw-story">{escape(picture)}</p><p class="hw-about">{words(credits(drawn))}</p>')
         else:
             st.altair_chart(picture, theme="streamlit", alt=alt or None)
     except NotDrawable as problem:
-        st.html(f'<p class="hw-about">{_code(str(problem))}</p>')
-
-
-def _code(sentence: str) -> str:
-    """The sentence as HTML, with what stands between backticks as code."""
-    parts = escape(sentence).split("`")
-    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
+        st.html(f'<p class="hw-about">{words(str(problem))}</p>')

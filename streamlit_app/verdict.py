@@ -54,18 +54,18 @@ def _kind(verdict: Verdict) -> str:
 
 def _check(check: CheckResult, already: str) -> str:
     mark, kind = MARKS[check.passed]
-    said = f"<span>{_words(one_line(check.title))}</span>"
+    said = f"<span>{words(one_line(check.title))}</span>"
     message = clean(check.message).strip()
     if check.passed is not True and message and message != already:
         case = f" (case: {one_line(check.case)})" if check.case else ""
-        said += f"<small>{_words(message + case)}</small>"
+        said += f"<small>{words(message + case)}</small>"
     return f'<li class="hw-{kind}"><b aria-label="{kind}">{mark}</b><div>{said}</div></li>'
 
 
 def _line(kind: str, text: str) -> str:
-    return f'<p class="{kind}">{_words(clean(text))}</p>'
+    return f'<p class="{kind}">{words(clean(text))}</p>'
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
     """Escaped, with what stands between backticks as code."""
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escape(text))

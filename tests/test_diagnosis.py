@@ -6,16 +6,9 @@ import pytest
 
 from headwork.chapters.course import COURSE
 from headwork.checkers.catalogue import exercise
-from headwork.grading.dispatch import Grader
 from headwork.grading.expect import reference_source
 from headwork.grading.report import Verdict
 from headwork.grading.submission import read_text
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 @pytest.fixture

@@ -2,23 +2,15 @@
 
 import json
 
-import pytest
-
 from headwork.checkers.catalogue import exercise
 from headwork.grading import expect
-from headwork.grading.dispatch import Grader, find_program, grade_all, ids_in
+from headwork.grading.dispatch import find_program, grade_all, ids_in
 from headwork.grading.expect import reference_source
 from headwork.grading.program import Submission, Unit
 from headwork.grading.solutions import solution_source
 from headwork.grading.submission import Unreadable, read_text
 
 GPT2 = [f"gpt2.{name}" for name in ("layer_norm", "attention_pattern", "attention", "top_p", "train")]
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def layer_norm(*edit: str) -> str:

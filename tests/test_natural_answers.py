@@ -4,7 +4,6 @@ import textwrap
 
 import pytest
 
-from headwork.grading.dispatch import Grader
 from headwork.grading.submission import read_text
 
 IMPORTS = """
@@ -545,12 +544,6 @@ WRONG = [
         """,
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def grade(grader, id, body):

@@ -4,7 +4,6 @@ import textwrap
 
 import pytest
 
-from headwork.grading.dispatch import Grader
 from headwork.grading.submission import read_text
 
 IMPORTS = """
@@ -567,12 +566,6 @@ return torch.einsum("bqhd,hdm->bqhm", z, layer.W_O.data)
         IN_PLACE,
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def grade(grader, head, body):

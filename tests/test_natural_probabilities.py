@@ -4,7 +4,6 @@ import textwrap
 
 import pytest
 
-from headwork.grading.dispatch import Grader
 from headwork.grading.submission import read_text
 
 IMPORTS = """
@@ -825,12 +824,6 @@ def each(table):
         for name, answers in table.items()
         for style, body in answers.items()
     ]
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def grade(grader, name, body):

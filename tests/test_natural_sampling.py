@@ -4,7 +4,6 @@ import textwrap
 
 import pytest
 
-from headwork.grading.dispatch import Grader
 from headwork.grading.submission import read_text
 
 IMPORTS = """
@@ -554,12 +553,6 @@ WRONG = [
         return torch.tensor([b for _, b in beams]), torch.tensor([s for s, _ in beams])
     """, ""),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def grade(grader, name, body):

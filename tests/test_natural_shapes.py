@@ -7,7 +7,6 @@ import pytest
 
 from headwork.checkers import catalogue
 from headwork.grading.diagnose import variants
-from headwork.grading.dispatch import Grader
 from headwork.grading.submission import read_text
 
 IMPORTS = """
@@ -286,12 +285,6 @@ WRONG = [
         "makes no copy",
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def grade(grader, exercise, body):

@@ -4,7 +4,6 @@
 
 import pytest
 
-from headwork.grading.dispatch import Grader
 from headwork.grading.submission import read_text
 
 IMPORTS = """
@@ -679,12 +678,6 @@ def bpe_decode(ids, vocabulary):
 """,
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
 
 
 def grade(grader, id, source):

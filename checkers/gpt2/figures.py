@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from headwork.checkers.figure import Choice, Figure, Knob, Words
-from headwork.checkers.gpt2.probes.tokenizer import spelled
-from headwork.checkers.gpt2.tables import write_ranks
+from headwork.checkers.gpt2.tables import write_ranks, write_tokens
 from headwork.checkers.probing import Model
 
 if TYPE_CHECKING:
@@ -90,8 +89,7 @@ def _tables(model: str) -> "tuple[Tokenizer, str, str]":
     from headwork.models.zoo import folders
 
     tokenizer = Tokenizer(folders()[model] / "tokenizer.json")
-    vocabulary = "\n".join(f"{spelled(piece)} {token}" for piece, token in tokenizer.vocabulary().items())
-    return tokenizer, write_ranks(tokenizer.merges()), vocabulary
+    return tokenizer, write_ranks(tokenizer.merges()), write_tokens(tokenizer.vocabulary())
 
 
 FIGURES = {

@@ -66,21 +66,15 @@ def separates(suspect: Suspect, tokens: list[int]) -> bool:
     return float((suspect(row) - right).abs().max()) > SEPARATED * float(right.abs().max())
 
 
-def _holds(case: int, place: int, suspect: Suspect, answer: Any) -> bool:
-    name, tokens = answer
-    return bool(name == bug_of(case, place)) and (name == "none" or separates(suspect, list(tokens)))
-
-
 def _at_least(enough: int, value: Any, _: Case) -> str:
     flaw = _form(value)
     if flaw:
         return flaw
-    line_up = suspects(value["case"])
-    for place, (suspect, (name, tokens)) in enumerate(zip(line_up, value["answers"], strict=True)):
+    answered = zip(suspects(value["case"]), value["answers"], strict=True)
+    for place, (suspect, (name, tokens)) in enumerate(answered):
         if name != "none" and not separates(suspect, list(tokens)):
             return f"Suspect {place}: on these tokens it does what the right model does, so they show no bug."
-    pairs = zip(line_up, value["answers"], strict=True)
-    held = sum(_holds(value["case"], place, *pair) for place, pair in enumerate(pairs))
+    held = sum(name == bug_of(value["case"], place) for place, (name, _) in enumerate(value["answers"]))
     if held >= enough:
         return ""
     return (

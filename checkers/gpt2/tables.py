@@ -34,7 +34,12 @@ def write_vocabulary(merges: Sequence[Pair], rng: Rng | None = None) -> str:
     tokens = [*range(len(pieces) - 1), len(gpt2_tokenizer.vocabulary()) - 1]
     if rng:
         tokens = rng.permutation(len(pieces)).tolist()
-    return "\n".join(_shuffled([f"{spelled(piece)} {token}" for piece, token in zip(pieces, tokens, strict=True)], rng))
+    return write_tokens(dict(zip(pieces, tokens, strict=True)), rng)
+
+
+def write_tokens(vocabulary: dict[bytes, int], rng: Rng | None = None) -> str:
+    """The table of a vocabulary; its lines are shuffled when there is an `rng`."""
+    return "\n".join(_shuffled([f"{spelled(piece)} {token}" for piece, token in vocabulary.items()], rng))
 
 
 def _shuffled(lines: list[str], rng: Rng | None) -> list[str]:

@@ -8,6 +8,7 @@ from headwork.checkers.checks import equal, stable
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
+from headwork.checkers.tensors.softmax import ALONG_AN_AXIS
 
 ask = Exercise(
     "log_softmax", forbid=["_log_softmax", "_softmax", "_safe_softmax", "_masked_softmax"], batch=["x", "cotangent"]
@@ -17,14 +18,7 @@ ask = Exercise(
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, shape, axis, centre, spread in [
-        ("the last axis", (2, 4, 5), -1, 0, 1),
-        ("the last axis of four, counted from the front", (2, 3, 4, 5), 3, 0, 2),
-        ("the first axis", (4, 3), 0, 0, 1),
-        ("an axis in the middle", (3, 6, 2), 1, 0, 2),
-        ("the last but one of four axes", (3, 2, 5, 4), -2, 1, 1),
-        ("a batch of one", (1, 3, 7), 2, 0, 3),
-        ("numbers around 1000", (3, 2, 6), -1, 1000, 2),
-        ("numbers around -1000", (5, 3, 2), 0, -1000, 2),
+        *ALONG_AN_AXIS,
         ("probabilities that underflow", (4, 2, 7), -1, 0, 3000),
     ]:
         yield Case(name, x=rng.normal(shape, centre, spread), axis=axis, cotangent=rng.normal(shape))

@@ -13,19 +13,21 @@ ask = Exercise(
     "softmax", forbid=["_softmax", "_log_softmax", "_safe_softmax", "_masked_softmax"], batch=["x", "cotangent"]
 )
 
+ALONG_AN_AXIS: list[tuple[str, tuple[int, ...], int, float, float]] = [  # name, shape, axis, centre, spread
+    ("the last axis", (2, 4, 5), -1, 0, 1),
+    ("the last axis of four, counted from the front", (2, 3, 4, 5), 3, 0, 2),
+    ("the first axis", (4, 3), 0, 0, 1),
+    ("an axis in the middle", (3, 6, 2), 1, 0, 2),
+    ("the last but one of four axes", (3, 2, 5, 4), -2, 1, 1),
+    ("a batch of one", (1, 3, 7), 2, 0, 3),
+    ("numbers around 1000", (3, 2, 6), -1, 1000, 2),
+    ("numbers around -1000", (5, 3, 2), 0, -1000, 2),
+]
+
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
-    for name, shape, axis, centre, spread in [
-        ("the last axis", (2, 4, 5), -1, 0, 1),
-        ("the last axis of four, counted from the front", (2, 3, 4, 5), 3, 0, 2),
-        ("the first axis", (4, 3), 0, 0, 1),
-        ("an axis in the middle", (3, 6, 2), 1, 0, 2),
-        ("the last but one of four axes", (3, 2, 5, 4), -2, 1, 1),
-        ("a batch of one", (1, 3, 7), 2, 0, 3),
-        ("numbers around 1000", (3, 2, 6), -1, 1000, 2),
-        ("numbers around -1000", (5, 3, 2), 0, -1000, 2),
-    ]:
+    for name, shape, axis, centre, spread in ALONG_AN_AXIS:
         yield Case(name, x=rng.normal(shape, centre, spread), axis=axis, cotangent=rng.normal(shape))
     x = rng.normal((3, 4, 6)) + 3000 * rng.permutation(12).reshape(3, 4, 1)
     yield Case("rows far from each other", x=x, axis=-1, cotangent=rng.normal(x.shape))

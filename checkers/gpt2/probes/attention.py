@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headwork.checkers.probing import Answer, Case, gradient, load, parameters
+from headwork.checkers.probing import Answer, Case, gradient, in_ways, load, parameters
 
 
 def causal_mask(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -28,20 +28,13 @@ def attention(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
     Only one of the two has to work: an answer may call its pattern in a way of its own, or not have one yet.
     """
-    raised = []
-    for way in ("with our pattern", "as it stands"):
-        if way == "with our pattern":
-            answer.attention_pattern = _decoy_pattern
-        else:
-            answer.restore("attention_pattern")
-        try:
-            layer = load(answer.Attention(case.d_model, case.n_heads), case.weights)
-            yield f"output {way}", layer(case.residual)
-            yield f"gradient {way}", gradient(layer, case.cotangent, residual=case.residual)
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
-        raise raised[0]
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
+        layer = load(answer.Attention(case.d_model, case.n_heads), case.weights)
+        yield "output", layer(case.residual)
+        yield "gradient", gradient(layer, case.cotangent, residual=case.residual)
+
+    yield from in_ways(answer, WAYS, ask)
 
 
 def _decoy_pattern(q: Tensor, k: Tensor) -> Tensor:
@@ -49,29 +42,25 @@ def _decoy_pattern(q: Tensor, k: Tensor) -> Tensor:
     return torch.einsum("bqhd,bkhd->bhqk", q, k.roll(1, -1)).tanh() + 0.5
 
 
+WAYS: dict[str, dict[str, Any]] = {"with our pattern": {"attention_pattern": _decoy_pattern}, "as it stands": {}}
+
+
 def head_contributions(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """Asked twice, as `attention` is, of a layer that has parameters and nothing else.
 
     The gradient of b_O is left out: whether it is absent or zero makes no difference.
     """
-    raised = []
-    for way in ("with our pattern", "as it stands"):
-        if way == "with our pattern":
-            answer.attention_pattern = _decoy_pattern
-        else:
-            answer.restore("attention_pattern")
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
         layer = _Parameters(case.weights)
         asked = _OfLayer(answer, layer)
-        try:
-            yield f"contributions {way}", asked(case.residual)
-            found = gradient(asked, case.cotangent, residual=case.residual)
-            del found["layer.b_O"]
-            yield f"gradient {way}", {name.removeprefix("layer."): grad for name, grad in found.items()}
-            yield f"layer afterwards {way}", parameters(layer)
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
-        raise raised[0]
+        yield "contributions", asked(case.residual)
+        found = gradient(asked, case.cotangent, residual=case.residual)
+        del found["layer.b_O"]
+        yield "gradient", {name.removeprefix("layer."): grad for name, grad in found.items()}
+        yield "layer afterwards", parameters(layer)
+
+    yield from in_ways(answer, WAYS, ask)
 
 
 class _Parameters(nn.Module):

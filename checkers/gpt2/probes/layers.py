@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headwork.checkers.probing import Answer, Case, gradient, load
+from headwork.checkers.probing import Answer, Case, gradient, in_ways, load
 
 
 def embed(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -40,20 +40,13 @@ def mlp(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
     Only one of the two has to work: an answer may get its GELU elsewhere, or have none of its own yet.
     """
-    raised = []
-    for way in ("with our gelu", "as it stands"):
-        if way == "with our gelu":
-            answer.gelu = _decoy_gelu
-        else:
-            answer.restore("gelu")
-        try:
-            layer = load(answer.MLP(case.d_model, case.d_mlp), case.weights)
-            yield f"output {way}", layer(case.residual)
-            yield f"gradient {way}", gradient(layer, case.cotangent, residual=case.residual)
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
-        raise raised[0]
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
+        layer = load(answer.MLP(case.d_model, case.d_mlp), case.weights)
+        yield "output", layer(case.residual)
+        yield "gradient", gradient(layer, case.cotangent, residual=case.residual)
+
+    yield from in_ways(answer, {"with our gelu": {"gelu": _decoy_gelu}, "as it stands": {}}, ask)
 
 
 def _decoy_gelu(x: Tensor) -> Tensor:

@@ -11,7 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headwork.checkers.probing import ABSENT, Answer, Case, Unfit, digest, generator, gradient, load, parameters
+from headwork.checkers.probing import (
+    ABSENT,
+    Answer,
+    Case,
+    Unfit,
+    digest,
+    generator,
+    gradient,
+    in_ways,
+    load,
+    parameters,
+)
 
 
 class _LayerNorm(nn.Module):
@@ -73,21 +84,15 @@ def _unembed(residual: Tensor, norm: Callable[[Tensor], Tensor], W_E: Tensor) ->
 
 def transformer_block(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """Asked with decoys for the parts that have exercises of their own, and as it stands; one of the two must work."""
-    raised = []
-    for way in ("with our parts", "as it stands"):
-        if way == "with our parts":
-            answer.LayerNorm, answer.Attention, answer.MLP = _LayerNorm, _Attention, _MLP
-        else:
-            answer.restore()
-        try:
-            block = answer.TransformerBlock(case.d_model, case.n_heads, case.d_mlp, eps=case.eps)
-            load(block, case.parts if way == "with our parts" else case.weights)
-            yield f"output {way}", block(case.residual)
-            yield f"gradient {way}", gradient(block, case.cotangent, residual=case.residual)
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
-        raise _most_telling(raised)
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
+        block = answer.TransformerBlock(case.d_model, case.n_heads, case.d_mlp, eps=case.eps)
+        load(block, case.parts if way == "with our parts" else case.weights)
+        yield "output", block(case.residual)
+        yield "gradient", gradient(block, case.cotangent, residual=case.residual)
+
+    parts = {"LayerNorm": _LayerNorm, "Attention": _Attention, "MLP": _MLP}
+    yield from in_ways(answer, {"with our parts": parts, "as it stands": {}}, ask, _most_telling)
 
 
 def gpt2(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -97,27 +102,26 @@ def gpt2(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     into GPT2 itself; as it stands, its weights given by parameter name; as it stands, its weights given through the
     answer's own `load_pretrained`, for who has other parameters.
     """
-    raised = []
-    for way in ("with our parts", "with our blocks", "as it stands", "through load_pretrained"):
-        answer.restore()
-        if way in ("with our parts", "with our blocks"):
-            answer.LayerNorm, answer.TransformerBlock = _LayerNorm, _Block
-        if way == "with our parts":
-            answer.Embed, answer.unembed = _Embed, _unembed
-        try:
-            model = _network(answer, case)
-            if way == "through load_pretrained":
-                model.to(next(iter(case.state.values())))
-                _load_through(answer, model, case.state)
-            else:
-                load(model, case.weights if way == "as it stands" else case.parts)
-            yield f"logits {way}", model(case.tokens)
-            reached = _gradient_by_parameters(model, case)
-            yield f"gradient {way}", _in_sum(reached) if way == "through load_pretrained" else reached
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 4:
-        raise _why_no_way_works(raised, answer, case)
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
+        model = _network(answer, case)
+        if way == "through load_pretrained":
+            model.to(next(iter(case.state.values())))
+            _load_through(answer, model, case.state)
+        else:
+            load(model, case.weights if way == "as it stands" else case.parts)
+        yield "logits", model(case.tokens)
+        reached = _gradient_by_parameters(model, case)
+        yield "gradient", _in_sum(reached) if way == "through load_pretrained" else reached
+
+    blocks = {"LayerNorm": _LayerNorm, "TransformerBlock": _Block}
+    ways: dict[str, dict[str, Any]] = {
+        "with our parts": blocks | {"Embed": _Embed, "unembed": _unembed},
+        "with our blocks": blocks,
+        "as it stands": {},
+        "through load_pretrained": {},
+    }
+    yield from in_ways(answer, ways, ask, lambda raised: _why_no_way_works(raised, answer, case))
 
 
 def _why_no_way_works(raised: list[Exception], answer: Answer, case: Case) -> Exception:
@@ -286,25 +290,25 @@ def _traits(model: nn.Module) -> dict[str, int | str | bool]:
 
 def load_pretrained(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """Asked of a model of ours that has only the parameters, and of the answer's own GPT2; one is enough."""
-    raised = []
-    for way in ("our model", "your GPT2"):
-        try:
-            model = _parameters_only(case) if way == "our model" else _network(answer, case).to(case.like)
-            before = _held(model)
-            returned = answer.load_pretrained(model, case.state)
-            kept = _kept(before, model, case.like) | {"the model returned": returned is model}
-            if way == "our model":
-                yield "parameters of our model", parameters(model)
-            else:  # in float64: the numbers loaded are what is asked, not how the logits are rounded
-                squares = _sum_of_squares(model.double())
-                yield "logits of your GPT2", {"the logits": model(case.tokens), "all numbers, squared": squares}
-            yield f"what stays of {way}", kept
-            yield f"apart from {way}", _apart(answer, case, model)
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
+        model = _parameters_only(case) if way == "our model" else _network(answer, case).to(case.like)
+        before = _held(model)
+        returned = answer.load_pretrained(model, case.state)
+        kept = _kept(before, model, case.like) | {"the model returned": returned is model}
+        if way == "our model":
+            yield "parameters of", parameters(model)
+        else:  # in float64: the numbers loaded are what is asked, not how the logits are rounded
+            squares = _sum_of_squares(model.double())
+            yield "logits of", {"the logits": model(case.tokens), "all numbers, squared": squares}
+        yield "what stays of", kept
+        yield "apart from", _apart(answer, case, model)
+
+    def telling(raised: list[Exception]) -> Exception:
         ours, theirs = raised
-        raise _about_names(ours if isinstance(theirs, Unfit | NotImplementedError) else theirs, case.state)
+        return _about_names(ours if isinstance(theirs, Unfit | NotImplementedError) else theirs, case.state)
+
+    yield from in_ways(answer, {"our model": {}, "your GPT2": {}}, ask, telling)
 
 
 def _sum_of_squares(model: nn.Module) -> Tensor:

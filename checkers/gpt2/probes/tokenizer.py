@@ -6,7 +6,7 @@ Learners' processes hold this file: it contains no answer.
 from collections.abc import Iterator
 from typing import Any
 
-from headwork.checkers.probing import Answer, Case
+from headwork.checkers.probing import Answer, Case, in_ways
 
 
 def pretokenize(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -26,20 +26,14 @@ def bpe_encode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
     Only one of the two has to work: an answer may do without these functions, or not have them yet.
     """
-    raised: list[Exception] = []
-    for way in ("as it stands", "with our parts"):
-        answer.restore()
-        if way == "with our parts":
-            answer.pretokenize, answer.byte_pair_merge = _decoy_words, _decoy_pieces
+
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
         ranks, vocabulary = read_ranks(case.merges), read_vocabulary(case.vocabulary)
-        try:
-            yield f"ids {way}", [answer.bpe_encode(text, ranks, vocabulary) for text in case.texts]
-            unchanged = ranks == read_ranks(case.merges) and vocabulary == read_vocabulary(case.vocabulary)
-            yield f"tables {way}", unchanged
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
-        raise raised[0]
+        yield "ids", [answer.bpe_encode(text, ranks, vocabulary) for text in case.texts]
+        yield "tables", ranks == read_ranks(case.merges) and vocabulary == read_vocabulary(case.vocabulary)
+
+    parts = {"pretokenize": _decoy_words, "byte_pair_merge": _decoy_pieces}
+    yield from in_ways(answer, {"as it stands": {}, "with our parts": parts}, ask)
 
 
 def bpe_decode(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from headwork.checkers.probing import Answer, Case, gradient
+from headwork.checkers.probing import Answer, Case, gradient, in_ways
 
 
 def batched_logsumexp(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -38,19 +38,11 @@ def cross_entropy(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         options = {} if case.ignore is None else {"ignore": case.ignore}
         return answer.cross_entropy(logits, case.targets, **options)
 
-    raised = []
-    for way in ("with our log_softmax", "as it stands"):
-        if way == "with our log_softmax":
-            answer.log_softmax = _decoy_log_softmax
-        else:
-            answer.restore("log_softmax")
-        try:
-            yield f"loss {way}", loss(case.logits)
-            yield f"gradient {way}", gradient(loss, case.cotangent, logits=case.logits)
-        except Exception as error:
-            raised.append(error)
-    if len(raised) == 2:
-        raise raised[0]
+    def ask(way: str) -> Iterator[tuple[str, Any]]:
+        yield "loss", loss(case.logits)
+        yield "gradient", gradient(loss, case.cotangent, logits=case.logits)
+
+    yield from in_ways(answer, {"with our log_softmax": {"log_softmax": _decoy_log_softmax}, "as it stands": {}}, ask)
 
 
 def _decoy_log_softmax(x: Tensor, axis: int = -1) -> Tensor:
