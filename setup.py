@@ -9,6 +9,7 @@ setup(
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
         "headwork.grading": ["schemas/*.json"],
+        "headwork.streamlit_app": ["style.css"],
         "headwork.models": ["weights/README.md", "weights/*/*"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],
     },

@@ -1,4 +1,4 @@
-"""The side on which a learner writes: the task, the editor, Check, the report and the hints."""
+"""The side on which a learner writes: the task, the editor, Check, and what was said of the work."""
 
 from html import escape
 
@@ -6,94 +6,82 @@ import streamlit as st
 
 from headwork.chapters.directives import ExerciseText
 from headwork.gradebook import practice
-from headwork.grading.report import Report
-from headwork.grading.submission import Unreadable
-from headwork.streamlit_app import logic, verdict
+from headwork.streamlit_app import attempts, checking, files, logic, reference, verdict
 from headwork.streamlit_app.desk import Desk, NotSaved, Sheet
+from headwork.streamlit_app.field import Edited, code_field, forget
 from headwork.streamlit_app.marking import Marking
-
-FEWEST, MOST = 14, 30  # rows of the editor
-ROW = 22  # pixels
 
 
 def show(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
     """Raises NotSaved when the learner's file cannot be read."""
     id = exercise.id
-    report = _last_report(desk, id)
-    st.markdown(f"## {exercise.title}")
+    tries = desk.gradebook.attempts(desk.learner, id, limit=attempts.SHOWN)
+    st.markdown(f"## {logic.plain(exercise.title)}")
     st.html(f'<p class="hw-about">{escape(logic.about(exercise))}</p>')
-    with st.expander("What to write", expanded=report is None), st.container(key="task"):
+    with st.expander("What to write", expanded=not tries), st.container(key="task"):
         st.markdown(logic.shown(exercise.markdown))
-    text = _editor(desk, id)
-    buttons = st.container(horizontal=True)
-    asked = buttons.button("Check", type="primary", key=f"check {id}")
-    hints = practice.hints_had(desk.gradebook, desk.learner, id)
-    if len(hints) < len(exercise.hints):
-        label = f"Hint {len(hints) + 1} of {len(exercise.hints)}"
-        buttons.button(label, key=f"hint {id}", on_click=_take_hint, args=(desk, id))
-    if asked and not st.session_state.get(f"unsaved {id}"):
-        with st.spinner("Your code is being checked…", show_time=True):
-            _remember(id, _check(desk, marking, id, text))
-        st.rerun()
-    if report:
-        _report(report)
-        if _has_moved_on(desk, id, text):
-            st.html('<p class="hw-about">Your code has changed since this check.</p>')
+    edited = _editor(desk, id)
+    with st.container(horizontal=True):
+        asked = st.button("Check", type="primary", key=f"check {id}", shortcut="Ctrl+Enter")
+        hints = practice.hints_had(desk.gradebook, desk.learner, id)
+        if len(hints) < len(exercise.hints):
+            label = f"Hint {len(hints) + 1} of {len(exercise.hints)}"
+            st.button(label, key=f"hint {id}", on_click=_take_hint, args=(desk, id))
+        files.start_again(desk, id)
+        files.files(desk, id.partition(".")[0])
+    if (asked or edited.check) and f"unsaved {id}" not in st.session_state:
+        checking.begin(desk, marking, id, edited.text)
+    checking.show(desk, marking, exercise, tries, edited.text)
     for each in hints:
         with st.container(key=f"hint-{each.number}"):
             st.html(f'<p class="hw-about">Hint {each.number} of {each.of}</p>')
             st.markdown(logic.shown(each.text))
+    attempts.show(desk, id, tries)
+    reference.show(desk, id, edited.text)
 
 
 def _take_hint(desk: Desk, id: str) -> None:
     practice.next_hint(desk.gradebook, desk.learner, id)
 
 
-def _editor(desk: Desk, id: str) -> str:
-    """The text area; what is typed in it is kept as soon as it loses the focus."""
-    sheet, key, base = desk.sheet(id), f"code {id}", f"base {id}"
-    if key not in st.session_state:  # Streamlit forgets what is not shown
-        _forget(id)
+def _editor(desk: Desk, id: str) -> Edited:
+    """What is typed is kept as soon as the field is left."""
+    sheet, base = desk.sheet(id), f"base {id}"
     unsaved = st.session_state.get(f"unsaved {id}")
-    if key not in st.session_state or (sheet.path and not unsaved and sheet.text != st.session_state[base]):
-        st.session_state[key] = st.session_state[base] = sheet.text  # new here, or changed by another editor
+    if not unsaved or base not in st.session_state:
+        st.session_state[base] = sheet.text
 
-    def keep() -> None:
-        _keep(desk, id, st.session_state[base])
+    def keep(text: str) -> None:
+        _keep(desk, id, text, st.session_state[base])
 
-    rows = min(max(sheet.text.count("\n") + 3, FEWEST), MOST)
-    text: str = st.text_area(
-        "Your code", key=key, height=rows * ROW, on_change=keep, placeholder="Write Python here",
-        label_visibility="collapsed",
-    )  # fmt: skip
+    st.html('<div id="your-code" tabindex="-1"></div>')
+    edited = code_field(st.session_state[base], key=f"code {id}", on_change=keep)
     _where(sheet)
     if unsaved:
-        _quarrel(desk, sheet, id, str(unsaved))
-    return text
+        _quarrel(desk, sheet, id, str(unsaved), edited.text)
+    return edited
 
 
-def _keep(desk: Desk, id: str, base: str) -> None:
-    text = st.session_state[f"code {id}"]
+def _keep(desk: Desk, id: str, text: str, base: str) -> None:
     try:
         desk.save(id, text, base)
     except NotSaved as problem:
         st.session_state[f"unsaved {id}"] = str(problem)
     else:
-        st.session_state[f"base {id}"] = desk.sheet(id).text
         st.session_state.pop(f"unsaved {id}", None)
 
 
-def _quarrel(desk: Desk, sheet: Sheet, id: str, why: str) -> None:
+def _quarrel(desk: Desk, sheet: Sheet, id: str, why: str, text: str) -> None:
     """What the page holds and what the file holds differ: the learner says which it is to be."""
     st.html(verdict.problem(why))
     ways = st.container(horizontal=True)
-    ways.button("Take what is in the file", key=f"theirs {id}", on_click=_forget, args=(id,))
-    ways.button("Keep what is here", key=f"ours {id}", on_click=_keep, args=(desk, id, sheet.text))
+    ways.button("Take what is in the file", key=f"theirs {id}", on_click=_take_theirs, args=(id,))
+    ways.button("Keep what is here", key=f"ours {id}", on_click=_keep, args=(desk, id, text, sheet.text))
 
 
-def _forget(id: str) -> None:
-    for each in ("code", "base", "unsaved"):
-        st.session_state.pop(f"{each} {id}", None)
+def _take_theirs(id: str) -> None:
+    st.session_state.pop(f"unsaved {id}", None)
+    forget(f"code {id}")
 
 
 def _where(sheet: Sheet) -> None:
@@ -103,44 +91,5 @@ def _where(sheet: Sheet) -> None:
     elif sheet.source == "nothing":
         said = "This chapter has no stub yet (<code>headwork build</code> makes it): write the whole definition."
     else:
-        said = "Kept as a draft when you leave the field, or with Ctrl+Enter."
+        said = "Kept as a draft when you leave the field. Ctrl+Enter checks it."
     st.html(f'<p class="hw-about">{said}</p>')
-
-
-def _check(desk: Desk, marking: Marking, id: str, text: str) -> Report:
-    try:
-        return marking.check(desk.gradebook, desk.learner, desk.submission(id, text), id).result()
-    except Unreadable as problem:
-        return Report("draft", (), problem=str(problem))
-
-
-def _remember(id: str, report: Report) -> None:
-    """Keeps what the gradebook does not: a report that is no attempt."""
-    st.session_state[f"report {id}"] = report if report.faulty or report.problem else None
-
-
-def _last_report(desk: Desk, id: str) -> Report | None:
-    """The report of the last attempt, wherever it was made; or why the last check was none."""
-    said: Report | None = st.session_state.get(f"report {id}")
-    if said:
-        return said
-    attempts = desk.gradebook.attempts(desk.learner, id, limit=1)
-    return Report(attempts[0].submission.name, (attempts[0].verdict,)) if attempts else None
-
-
-def _has_moved_on(desk: Desk, id: str, text: str) -> bool:
-    """True when the last attempt was made with another text."""
-    attempts = desk.gradebook.attempts(desk.learner, id, limit=1)
-    return bool(attempts) and not any(text.strip() in unit.source for unit in attempts[0].submission.units)
-
-
-def _report(report: Report) -> None:
-    if report.problem:
-        st.html(verdict.problem(report.problem))
-    for each in report.verdicts:
-        st.html(verdict.html(each))
-        if verdict.detail(each) and not each.passed:
-            st.code(verdict.detail(each), language=None, wrap_lines=True)
-        if each.printed.strip():
-            with st.expander("What your code printed"):
-                st.code(verdict.printed(each), language=None, wrap_lines=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from headwork.streamlit_app import looks
 
 MAIN = Path(__file__).with_name("main.py")
+APP = Path(__file__).with_name("app.py")
 UNUSABLE = 2
 START_SECONDS = 60.0
 SETTINGS = {
@@ -60,7 +61,7 @@ def command(port: int = 8501, host: str = "127.0.0.1", browser: bool = True) -> 
     """The command line of the server. `-P` keeps the learner's folder from being searched for modules."""
     settings = {**SETTINGS, "server.address": host, "server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-P", "-m", "streamlit", "run", str(MAIN), *flags]
+    return [sys.executable, "-P", "-m", "streamlit", "run", str(APP), *flags]
 
 
 def environment(host: str) -> dict[str, str]:
