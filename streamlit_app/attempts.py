@@ -20,7 +20,7 @@ def show(desk: Desk, id: str, tries: Sequence[Attempt]) -> None:
     before = desk.before(id)
     if not tries and before is None:
         return
-    fold = st.expander(f"Earlier texts ({len(tries) + (before is not None)})", key=f"attempts {id}", on_change="rerun")
+    fold = st.expander("Earlier texts", key=f"attempts {id}", on_change="rerun")
     if not fold.open:
         return
     with fold:

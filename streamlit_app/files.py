@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
-from headwork.chapters.course import chapter
+from headwork.chapters.course import COURSE, chapter
 from headwork.chapters.made import made_files
 from headwork.streamlit_app import takeaway
 from headwork.streamlit_app.attempts import take
@@ -42,7 +43,7 @@ def files(desk: Desk, name: str) -> None:
         st.file_uploader("Bring in a .py file or a notebook", type=["py", "ipynb"], key=key, max_upload_size=LARGEST,
                          on_change=_bring_in, args=(desk, key))  # fmt: skip
         if TAKEN in st.session_state:
-            st.html(told(st.session_state[TAKEN]))
+            st.html(told(st.session_state[TAKEN], desk.course))
 
 
 def _download(name: str, kind: str, make: Callable[[], str]) -> None:
@@ -56,7 +57,7 @@ def _bring_in(desk: Desk, key: str) -> None:
         st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
 
 
-def told(taken: Taken) -> str:
+def told(taken: Taken, course: Path = COURSE) -> str:
     """What became of a file, as HTML."""
     if taken.problem:
         return f'<p class="hw-about" role="status">{escape(taken.name)}: {escape(taken.problem)}</p>'
@@ -65,7 +66,8 @@ def told(taken: Taken) -> str:
         ("The same as here", taken.same, ""),
         ("Still the stub, not taken", taken.stubs, ""),
     ]
-    said = [f"<b>{head}</b>: {escape(', '.join(map(title_of, ids)))}. {more}" for head, ids, more in lines if ids]
+    named = [(head, ", ".join(title_of(id, course) for id in ids), more) for head, ids, more in lines if ids]
+    said = [f"<b>{head}</b>: {escape(titles)}. {more}" for head, titles, more in named]
     said += [f"<b>Not taken</b>: {escape(each)}" for each in taken.left]
     body = "".join(f"<li>{each}</li>" for each in said)
     return f'<div class="hw-about" role="status">{escape(taken.name)}<ul>{body}</ul></div>'

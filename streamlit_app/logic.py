@@ -92,14 +92,20 @@ class Entry:
 
     id: str
     title: str
-    headings: tuple[str, ...]  # of the sections that are read there
+    before: tuple[str, ...]  # the headings of the sections that lead to the exercise
+    after: tuple[str, ...]  # and of those behind it
 
 
 def contents(chapter: Chapter) -> list[Entry]:
     """The chapter's places in order, each with the headings of its part."""
     titles = [exercise.title for exercise in chapter.exercises] or [chapter.title]
     found = zip(_places(chapter), titles, _parts(chapter), strict=True)
-    return [Entry(id, title, tuple(_titles(part))) for id, title, part in found]
+    return [Entry(id, title, *_headings_around(part)) for id, title, part in found]
+
+
+def _headings_around(part: tuple[Block, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    at = next((at for at, block in enumerate(part) if isinstance(block, ExerciseText)), len(part))
+    return tuple(_titles(part[:at])), tuple(_titles(part[at:]))
 
 
 def _titles(part: tuple[Block, ...]) -> Iterator[str]:

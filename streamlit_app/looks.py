@@ -54,7 +54,8 @@ def style() -> str:
     """The pages' style sheet, as an element."""
     colours = {**INK, **PAPER, "primary": (DAY["primaryColor"], NIGHT["primaryColor"])}
     named = "".join(f"--{name}: light-dark({day}, {night}); " for name, (day, night) in colours.items())
-    return f"<style>.stApp, [data-testid='stPopoverBody'] {{ {named}--on-primary: {ON_PRIMARY}; }}\n{STYLE.read_text(encoding='utf-8')}</style>"
+    sheet = STYLE.read_text(encoding="utf-8")
+    return f"<style>.stApp, [data-testid='stPopoverBody'] {{ {named}--on-primary: {ON_PRIMARY}; }}\n{sheet}</style>"
 
 
 def on_a_phone_hide(side: str) -> str:

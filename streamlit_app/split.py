@@ -1,5 +1,6 @@
 """A submission cut into the texts of its exercises: for uploads, and to show an attempt. Nothing of it is run."""
 
+import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ def split(work: Submission, ids: Iterable[str], course: Path = COURSE) -> Split:
     except Unusable as problem:
         return Split({}, (), (str(problem),))
     cutting = _Cutting(work, found, {id: stubs.names(id, course) for id in ids}, course)
-    texts = {id: text for id in cutting.owners if (text := cutting.text(id).strip("\n"))}
+    texts = {id: f"{text}\n" for id in cutting.owners if (text := cutting.text(id).strip("\n"))}
     return Split(texts, tuple(cutting.left()), tuple(str(problem) for _, problem in found.broken))
 
 
@@ -63,15 +64,16 @@ class _Cutting:
             parsed = outline(read_text("part.py", text))
         except (Unusable, Unreadable):
             return text
-        if parsed.broken:
+        if parsed.broken or self.found.broken:  # then nobody can say where a name comes from
             imports = stubs.imports_of(stubs.whole(id.partition(".")[0], self.course), text)
             return stubs.under_imports(imports, text)
         own = set(parsed.bindings)
         self._mark_as_used(own, text)
         needed = self._needed(_names_read(parsed.statements), own)
-        imports = [each.source for each in needed if "import" in each.binds.values()]
-        helpers = [each.source for each in needed if "import" not in each.binds.values()]
-        return "\n\n\n".join(filter(None, ["\n".join(imports), *helpers, text]))
+        helpers = [each.source for each in needed if not _imports(each)]
+        written = "\n\n\n".join([*helpers, text])
+        imports = "\n".join(each.source for each in needed if _imports(each))
+        return stubs.under_imports(stubs.imports_of(imports, written), written)
 
     def _needed(self, wanted: set[str], own: set[str]) -> list[Statement]:
         """The imports and helpers that these names come from, without those of other exercises."""
@@ -90,8 +92,12 @@ class _Cutting:
 
     def left(self) -> Iterable[str]:
         for each in self.found.statements:
-            if each.index not in self.used and each.binds and "import" not in each.binds.values():
+            if each.index not in self.used and each.binds and not _imports(each):
                 yield f"{', '.join(each.binds)} (line {each.line} of {each.file})"
+
+
+def _imports(statement: Statement) -> bool:
+    return isinstance(statement.node, ast.Import | ast.ImportFrom)
 
 
 def _names_read(statements: Iterable[Statement]) -> set[str]:

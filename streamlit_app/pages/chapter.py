@@ -65,16 +65,21 @@ def _contents(here: Chapter, id: str, part: overview.Part) -> None:
     rows = {row.id: row for row in part.rows}
     with st.container(key="list"):
         for entry in logic.contents(here):
-            if entry.headings:
-                st.html("".join(f'<p class="hw-section">{escape(each)}</p>' for each in entry.headings))
+            _headings(entry.before)
             mark = f"**{MARKS[rows[entry.id].state]}** " if entry.id in rows else ""
             label = f"{mark}{plain(entry.title)}"
             with st.container(key=f"{'now' if entry.id == id else 'entry'} {entry.id}"):
                 st.page_link(frame.CHAPTER, label=label, query_params={"exercise": entry.id})
+            _headings(entry.after)
         st.html('<p class="hw-section">Other chapters</p>')
         for each in chapters():
             if each.name != here.name:
                 st.page_link(frame.CHAPTER, label=plain(each.title), query_params={"exercise": logic.place(each.name)})
+
+
+def _headings(titles: tuple[str, ...]) -> None:
+    if titles:
+        st.html("".join(f'<p class="hw-section">{escape(each)}</p>' for each in titles))
 
 
 def _text(desk: Desk, here: Chapter, id: str) -> None:
