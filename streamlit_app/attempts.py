@@ -8,7 +8,7 @@ import streamlit as st
 from headwork.gradebook.records import Attempt
 from headwork.grading.render.clean import one_line
 from headwork.grading.render.words import WORDS, headline
-from headwork.streamlit_app import diff
+from headwork.streamlit_app import diff, figure
 from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.logic import plain
 
@@ -42,6 +42,7 @@ def take(desk: Desk, id: str, text: str) -> None:
     """Puts a text into the editor; the one that is there is kept."""
     try:
         desk.replace(id, text)
+        figure.code_has_changed()
     except NotSaved as problem:
         st.session_state[f"unsaved {id}"] = str(problem)
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from headwork.chapters.course import COURSE, chapter
 from headwork.chapters.made import made_files
-from headwork.streamlit_app import takeaway
+from headwork.streamlit_app import figure, takeaway
 from headwork.streamlit_app.attempts import take
 from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.logic import title_of
@@ -53,6 +53,7 @@ def _download(name: str, kind: str, make: Callable[[], str]) -> None:
 def _bring_in(desk: Desk, key: str) -> None:
     file = st.session_state[key]
     if file is not None:
+        figure.code_has_changed()
         st.session_state[TAKEN] = takeaway.bring_in(desk, file.name, file.getvalue())
         st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
 
