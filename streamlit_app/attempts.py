@@ -8,7 +8,7 @@ import streamlit as st
 from headwork.gradebook.records import Attempt
 from headwork.grading.render.clean import one_line
 from headwork.grading.render.words import WORDS, headline
-from headwork.streamlit_app import diff
+from headwork.streamlit_app import diff, figure
 from headwork.streamlit_app.components.code_editor import forget
 from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.logic import plain
@@ -44,6 +44,7 @@ def take(desk: Desk, id: str, text: str) -> None:
     try:
         desk.replace(id, text)
         forget(f"code {id}")
+        figure.code_has_changed()
     except NotSaved as problem:
         st.session_state[f"unsaved {id}"] = str(problem)
 

@@ -74,10 +74,10 @@ def _report(report: Report) -> None:
         st.html(verdict.html(each))
         detail = verdict.detail(each)
         if detail and not each.passed:
-            st.code(detail, language=None, wrap_lines=True)
+            st.html(verdict.lines(detail))
         if each.printed.strip():
             with st.expander("What your code printed"):
-                st.code(verdict.printed(each), language=None, wrap_lines=True)
+                st.html(verdict.lines(verdict.printed(each)))
 
 
 def _next(id: str) -> None:

@@ -6,13 +6,21 @@ import streamlit as st
 
 from headwork.chapters.directives import ExerciseText
 from headwork.gradebook import practice
-from headwork.streamlit_app import attempts, checking, files, logic, reference, verdict
+from headwork.streamlit_app import attempts, checking, figure, files, logic, reference, trouble, verdict
 from headwork.streamlit_app.components.code_editor import Edited, code_editor, forget, is_plain
 from headwork.streamlit_app.desk import Desk, NotSaved, Sheet
 from headwork.streamlit_app.marking import Marking
 
 
-def show(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
+def show(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> None:
+    """`draws`: there is a figure on the page that shows what the learner's code does."""
+    if figure.is_stale() and draws:
+        st.rerun()
+    with trouble.told():
+        _side(desk, marking, exercise)
+
+
+def _side(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
     """Raises NotSaved when the learner's file cannot be read."""
     id = exercise.id
     tries = desk.gradebook.attempts(desk.learner, id, limit=attempts.SHOWN)
@@ -71,6 +79,7 @@ def _keep(desk: Desk, id: str, text: str, base: str) -> None:
         st.session_state[f"unsaved {id}"] = str(problem)
     else:
         st.session_state.pop(f"unsaved {id}", None)
+        figure.code_has_changed()
 
 
 def _quarrel(desk: Desk, sheet: Sheet, id: str, why: str, text: str) -> None:

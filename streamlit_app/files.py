@@ -8,8 +8,9 @@ import streamlit as st
 
 from headwork.chapters.course import COURSE, chapter
 from headwork.chapters.made import made_files
-from headwork.streamlit_app import takeaway
+from headwork.streamlit_app import figure, takeaway
 from headwork.streamlit_app.attempts import take
+from headwork.streamlit_app.components.code_editor import forget
 from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.logic import title_of
 from headwork.streamlit_app.takeaway import Taken
@@ -53,7 +54,10 @@ def _download(name: str, kind: str, make: Callable[[], str]) -> None:
 def _bring_in(desk: Desk, key: str) -> None:
     file = st.session_state[key]
     if file is not None:
-        st.session_state[TAKEN] = takeaway.bring_in(desk, file.name, file.getvalue())
+        figure.code_has_changed()
+        taken = st.session_state[TAKEN] = takeaway.bring_in(desk, file.name, file.getvalue())
+        for id in taken.new:
+            forget(f"code {id}")
         st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
 
 

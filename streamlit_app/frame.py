@@ -4,18 +4,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from headwork.chapters.course import ChapterError
 from headwork.gradebook import workspace
-from headwork.gradebook.errors import GradebookError
 from headwork.gradebook.home import gradebook_file
 from headwork.gradebook.store import Gradebook
-from headwork.streamlit_app import looks
-from headwork.streamlit_app.desk import Desk, NotSaved
-from headwork.streamlit_app.logic import plain
+from headwork.streamlit_app import looks, trouble
+from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.marking import Marking
 
-MAP = "pages/map.py"
-CHAPTER = "pages/chapter.py"
+MAP = "views/map.py"
+CHAPTER = "views/chapter.py"  # not in pages/, which Streamlit would run without the frame
 
 
 @st.cache_resource
@@ -38,8 +35,5 @@ def show() -> None:
     st.set_page_config(page_title="Headwork", page_icon=looks.ICON, layout="wide", initial_sidebar_state="collapsed")
     st.html(looks.style())
     pages = [st.Page(MAP, title="Headwork", default=True), st.Page(CHAPTER, title="Headwork")]
-    try:
-        with st.container(key="page"):
-            st.navigation(pages, position="hidden").run()
-    except (ChapterError, GradebookError, NotSaved) as problem:
-        st.error(plain(str(problem)), icon=None)
+    with trouble.told(), st.container(key="page"):
+        st.navigation(pages, position="hidden").run()

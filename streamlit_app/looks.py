@@ -60,4 +60,5 @@ def style() -> str:
 
 def on_a_phone_hide(side: str) -> str:
     """A style that leaves only one of the two sides, 'reading' or 'writing', on a narrow screen."""
-    return f"<style>@media (max-width: 900px) {{ .st-key-{side} {{ display: none; }} }}</style>"
+    column = f'[data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] .st-key-{side})'
+    return f"<style>@media (max-width: 900px) {{ {column} {{ display: none; }} }}</style>"

@@ -77,6 +77,11 @@ def detail(verdict: Verdict) -> str:
     return "\n".join(filter(None, [place, "\n".join(lines)]))
 
 
+def lines(text: str) -> str:
+    """Lines of code or of what it printed, as HTML; `st.code` would fetch a highlighter of 1.5 MB for it."""
+    return f'<pre class="hw-lines" tabindex="0">{escape(text)}</pre>'
+
+
 def printed(verdict: Verdict) -> str:
     """What the learner's code printed, as plain text."""
     lines = clean(verdict.printed).strip("\n").split("\n")

@@ -94,7 +94,7 @@ def test_a_right_layer_norm_passes_and_its_points_count() -> None:
 
 def test_what_a_learner_prints_is_shown_as_code_and_never_as_html() -> None:
     app = check(opened(), WRONG)
-    assert any("<script>document.title" in each.value for each in app.code)
+    assert "&lt;script&gt;document.title" in html(app)
     assert "<script" not in html(app)
     assert not any("<script" in each.value for each in app.markdown)
 
@@ -102,8 +102,8 @@ def test_what_a_learner_prints_is_shown_as_code_and_never_as_html() -> None:
 def test_broken_code_is_explained_without_a_traceback_of_ours() -> None:
     app = check(opened(), "class LayerNorm(:\n    '<script>'")
     assert not app.exception
-    assert "line 1" in html(app) + "".join(each.value for each in app.code)
-    assert not any("headwork/" in each.value for each in app.code)
+    assert "line 1" in html(app)
+    assert "headwork/" not in html(app)
     assert "<script" not in html(app)
 
 

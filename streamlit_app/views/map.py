@@ -21,7 +21,7 @@ def show() -> None:
     course = practice.map_of(desk.gradebook, desk.learner)
     parts = overview.parts(course, desk.gradebook.drafts(desk.learner))
     with st.container(key="map"):
-        _opening(course, overview.tally(parts), overview.continued(course, desk.gradebook.last_place(desk.learner)))
+        _opening(course, overview.tally(parts), desk.gradebook.last_place(desk.learner))
         for at, part in enumerate(parts, 1):
             st.html(part.head(at))
             with st.container(key=f"rows {part.name}"):
@@ -31,7 +31,8 @@ def show() -> None:
                     st.page_link(frame.CHAPTER, label="Read it", query_params={"exercise": part.name})
 
 
-def _opening(course: practice.Map, tally: str, on: practice.Stand | None) -> None:
+def _opening(course: practice.Map, tally: str, last: str | None) -> None:
+    on = overview.continued(course, last)
     hours = sum(each.hours for each in course.chapters)
     size = [counted(len(course.chapters), "chapter"), counted(len(course.exercises), "exercise"), f"{hours:g} hours"]
     st.html(
@@ -43,9 +44,8 @@ def _opening(course: practice.Map, tally: str, on: practice.Stand | None) -> Non
     if on is None:
         st.html('<p class="hw-lead">You have written all of it.</p>')
         return
-    begun = any(each.status != "untried" for each in course.exercises)
     with st.container(key="continue"):
-        label = f"{'Continue' if begun else 'Begin'}: {plain(on.title)}"
+        label = f"{'Continue' if last else 'Begin'}: {plain(on.title)}"
         st.page_link(frame.CHAPTER, label=label, query_params={"exercise": on.id})
 
 

@@ -39,7 +39,8 @@ def show() -> None:
         st.html(looks.on_a_phone_hide("reading" if side == "Exercise" else "writing"))
         left, right = st.columns(2, gap="large")
         with right, st.container(key="writing"):
-            editor.show(desk, frame.marking(), exercise)
+            draws = any(isinstance(block, Figure) for block in logic.part(here, id))
+            st.fragment(editor.show)(desk, frame.marking(), exercise, draws)
     else:
         left = st.container()
     with left, st.container(key="reading"):
@@ -54,16 +55,19 @@ def _top(course: practice.Map, here: Chapter, id: str, desk: Desk) -> None:
         with st.container(key="home", width="content"):
             st.page_link(frame.MAP, label="Headwork")
         label = f"{plain(here.title)} · {part.done} of {len(part.rows)}" if part.rows else plain(here.title)
-        with st.popover(label, key="contents", type="tertiary"):
-            _contents(here, id, part)
+        with st.container(key="fold", width="content"):
+            st.fragment(_contents)(label, here, id, part)
         st.html(f'<p class="hw-score">{number(course.points)} of {number(course.out_of)} points</p>', width="content")
     st.html(overview.strip(part.rows, id))
 
 
-def _contents(here: Chapter, id: str, part: overview.Part) -> None:
-    """The sections and exercises of the chapter, and the other chapters."""
+def _contents(label: str, here: Chapter, id: str, part: overview.Part) -> None:
+    """The sections and exercises of the chapter, and the other chapters; drawn when somebody wants to see them."""
+    fold = st.popover(label, key="contents", type="tertiary", on_change="rerun")
+    if not fold.open:
+        return
     rows = {row.id: row for row in part.rows}
-    with st.container(key="list"):
+    with fold, st.container(key="list"):
         for entry in logic.contents(here):
             _headings(entry.before)
             mark = f"**{MARKS[rows[entry.id].state]}** " if entry.id in rows else ""
