@@ -77,13 +77,14 @@ def _cut_at_headings(block: Block) -> list[Block]:
 
 
 def _opens_section(block: Block) -> bool:
-    return isinstance(block, Prose) and bool(block.markdown.lstrip("\n").startswith(("# ", "## ")))
+    return isinstance(block, Prose) and bool(block.markdown.lstrip("\n").startswith(("# ", "## ", "### ")))
 
 
 def _headings(markdown: str) -> list[int]:
-    """The lines of the headings of the two highest levels, counted from 0."""
+    """The lines of the headings of the three highest levels, counted from 0."""
     tokens = parser().parse(markdown)
-    return [each.map[0] for each in tokens if each.type == "heading_open" and each.tag in ("h1", "h2") and each.map]
+    opened = (each for each in tokens if each.type == "heading_open" and each.tag in ("h1", "h2", "h3"))
+    return [each.map[0] for each in opened if each.map]
 
 
 @dataclass(frozen=True)

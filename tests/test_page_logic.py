@@ -95,7 +95,7 @@ def test_what_follows_an_exercise_belongs_to_it_up_to_the_next_heading() -> None
     here = chapter("gpt2")
     following = logic.part(here, "gpt2.attention_pattern")
     assert isinstance(following[0], Prose)
-    assert following[0].markdown.startswith("## Where to look")
+    assert following[0].markdown.startswith("### From scores to weights")
     assert any(isinstance(block, Predict) for block in following)
 
 

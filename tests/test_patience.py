@@ -48,7 +48,7 @@ def test_two_mistakes_that_loop_together_do_not_hold_up_a_verdict(monkeypatch):
     endless = edit(name, f"{name}\n    while True: pass", "It never ends.")
     monkeypatch.setattr(ask, "list_of_mistakes", (endless,))
     monkeypatch.setattr(expect, "PATIENCE", 0.3)
-    wrong = "import torch\n\ndef causal_mask(n_queries, n_keys, device=None):\n    return torch.ones(n_queries, n_keys) > 2\n"
+    wrong = "import torch\n\ndef causal_mask(n_queries, n_keys, device=None):\n    return torch.ones(2) > n_keys\n"
     with Grader() as grader:
         assert grader.grade(read_text("a.py", wrong), ["gpt2.causal_mask"]).verdicts[0].status == "failed"
 
