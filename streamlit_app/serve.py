@@ -67,7 +67,11 @@ def command(port: int = 8501, host: str = "127.0.0.1", browser: bool = True) -> 
 
 def environment(host: str) -> dict[str, str]:
     """Settings that older versions of Streamlit do not know, and pass over when they are given here."""
-    found = {"STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE": "true", "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false"}
+    found = {
+        "STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE": "true",
+        "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false",
+        "STREAMLIT_RUNNER_MAGIC_ENABLED": "false",  # we use none of it, and it parses beside us: see grading/parsing.py
+    }
     for name, colours in (("LIGHT", looks.DAY), ("DARK", looks.NIGHT)):
         for key, value in colours.items():
             found[f"STREAMLIT_THEME_{name}_{_snake(key)}"] = value

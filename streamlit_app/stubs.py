@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from headwork.grading.parsing import parse
 from headwork.chapters.course import COURSE
 from headwork.chapters.made import EXERCISES, section
 
@@ -48,7 +49,7 @@ def _starting_text(source: str, id: str) -> str:
 @lru_cache(maxsize=512)
 def _names(source: str, id: str) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.parse(_stub(source, id)).body:
+    for node in parse(_stub(source, id)).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -69,7 +70,7 @@ def imports_of(source: str, text: str) -> str:
     """The top-level imports of `source` whose names occur in `text`. Raises SyntaxError."""
     words = set(re.findall(r"\w+", text))
     kept = []
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             node.names = [each for each in node.names if (each.asname or each.name).partition(".")[0] in words]
             kept += [ast.unparse(node)] if node.names else []
@@ -79,7 +80,7 @@ def imports_of(source: str, text: str) -> str:
 def without_imports(text: str, source: str) -> str:
     """The text without those imports at its top that `source` has, too. Unchanged where Python cannot read one."""
     try:
-        nodes, there = ast.parse(text).body, set(_imported(ast.parse(source).body))
+        nodes, there = parse(text).body, set(_imported(parse(source).body))
     except (SyntaxError, ValueError, RecursionError):
         return text
     lines, start = text.split("\n"), 0

@@ -494,12 +494,12 @@ WRONG = {
         else:
             nn.init.constant_(p, float(last == "w"))
 """),
-    "init by numpy": ("init_weights", INIT + """
+    "init by numpy": ("init_weights", "SOURCE = np.random.default_rng(5)\n" + INIT + """
     for name, p in model.named_parameters():
         last = name.split(".")[-1]
         if last.startswith("W"):
             s = 0.02 / math.sqrt(2 * n_layers) if last in ("W_O", "W_out") else 0.02
-            p.data = torch.tensor(np.random.default_rng().normal(0, s, p.shape), dtype=p.dtype)
+            p.data = torch.tensor(SOURCE.normal(0, s, p.shape), dtype=p.dtype)
         else:
             nn.init.constant_(p, float(last == "w"))
 """),
