@@ -14,13 +14,11 @@ from headwork.streamlit_app.marking import Marking
 
 def show(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> None:
     """`draws`: there is a figure on the page that shows what the learner's code does."""
-    if figure.is_stale() and draws:
-        st.rerun()
     with trouble.told():
-        _side(desk, marking, exercise)
+        _side(desk, marking, exercise, draws)
 
 
-def _side(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
+def _side(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> None:
     """Raises NotSaved when the learner's file cannot be read."""
     id = exercise.id
     tries = desk.gradebook.attempts(desk.learner, id, limit=attempts.SHOWN)
@@ -38,8 +36,11 @@ def _side(desk: Desk, marking: Marking, exercise: ExerciseText) -> None:
             st.button(label, key=f"hint {id}", on_click=_take_hint, args=(desk, id))
         files.start_again(desk, id)
         files.files(desk, id.partition(".")[0])
+    changed = figure.is_stale()
     if (asked or edited.check) and f"unsaved {id}" not in st.session_state:
         checking.begin(desk, marking, id, edited.text)
+    if changed and draws:
+        st.rerun()
     checking.show(desk, marking, exercise, tries, edited.text)
     for each in hints:
         with st.container(key=f"hint-{each.number}"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from headwork.chapters.course import chapter, chapters
 from headwork.chapters.made import made_files
 from headwork.grading import submission
+from headwork.grading.program import Submission
 from headwork.grading.submission import Unreadable
 from headwork.streamlit_app import stubs
 from headwork.streamlit_app.desk import Desk, NotSaved, put_in
@@ -82,7 +83,7 @@ def bring_in(desk: Desk, name: str, data: bytes) -> Taken:
     return Taken(name, tuple(new), tuple(same), tuple(untouched), tuple(left))
 
 
-def _read(name: str, data: bytes) -> submission.Submission:
+def _read(name: str, data: bytes) -> Submission:
     """Read from a folder of its own, under its own name where that is an ordinary one. Raises Unreadable."""
     suffix = Path(name).suffix.lower()
     if suffix not in submission.CODE:

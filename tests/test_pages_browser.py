@@ -150,7 +150,8 @@ def test_figures_files_and_the_other_chapter_ask_nobody_else(browser: Browser, u
         page = visit.page
         visit.chapter("gpt2.attention_pattern")
         visit.check(ATTENTION_PATTERN)
-        page.locator('[class*="st-key-figure"] :is(canvas, svg)').first.wait_for(timeout=WAIT)
+        visit.sees("All checks pass.")
+        page.locator('[class*="st-key-figure"] svg.marks').wait_for(timeout=WAIT)
         page.get_by_role("button", name="Files").click()
         cell = {"cell_type": "code", "source": "def attention_pattern(q, k): ...\nEVIL = '<script>'", "metadata": {}}
         book = json.dumps({"cells": [cell], "metadata": {"<script>": 1}, "nbformat": 4, "nbformat_minor": 5})
