@@ -53,7 +53,12 @@ def served(home: Path, port: int | None = None) -> Iterator[str]:
     """The address of the pages, for a learner whose gradebook is in `home`, outside any workspace."""
     port = port or free_port()
     home.mkdir(exist_ok=True)
-    settings = {**os.environ, **serve.environment("127.0.0.1"), "HEADWORK_HOME": str(home), "HEADWORK_PLAIN_EDITOR": "1"}
+    settings = {
+        **os.environ,
+        **serve.environment("127.0.0.1"),
+        "HEADWORK_HOME": str(home),
+        "HEADWORK_PLAIN_EDITOR": "1",
+    }
     server = subprocess.Popen(serve.command(port), env=settings, cwd=home, stdout=subprocess.DEVNULL)
     url = serve.address("127.0.0.1", port)
     try:

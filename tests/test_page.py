@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from headwork.chapters.course import chapters
@@ -28,6 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HEADWORK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HEADWORK_PLAIN_EDITOR", "1")  # there is no browser here
     monkeypatch.chdir(tmp_path)
+    config.set_option("runner.magicEnabled", False)  # as served: what it parses would be parsed beside our threads
     return tmp_path / "home"
 
 
