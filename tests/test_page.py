@@ -200,10 +200,12 @@ def links(app: AppTest) -> dict[str, str]:
 
 
 def test_the_contents_of_the_chapter_lead_to_all_its_exercises() -> None:
-    found = links(opened())
+    app = opened()
+    app.session_state["contents"] = True
+    found = links(app.run())
     assert found["**○** Nucleus sampling"] == "gpt2.top_p"
     assert found["Hooks, or how to experiment on a network"] == "induction.run_with_hooks"
-    assert '<p class="hw-section">Choosing a token: the nucleus</p>' in html(opened())
+    assert '<p class="hw-section">Choosing a token: the nucleus</p>' in html(app)
 
 
 def test_who_passes_is_led_on() -> None:
