@@ -79,6 +79,7 @@ def _keep(desk: Desk, id: str, text: str, base: str) -> None:
     except NotSaved as problem:
         st.session_state[f"unsaved {id}"] = str(problem)
     else:
+        st.session_state[f"base {id}"] = desk.sheet(id).text
         st.session_state.pop(f"unsaved {id}", None)
         figure.code_has_changed()
 
