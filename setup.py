@@ -11,6 +11,7 @@ setup(
         "headwork.grading": ["schemas/*.json"],
         "headwork.models": ["tokenizers/*/*", "weights/README.md", "weights/*/*"],
         "headwork.streamlit_app.components": ["*.css", "*.js", "editor/*", "editor/src/*", "editor/built/*"],
+        "headwork.streamlit_app": ["style.css"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],
     },
 )

@@ -1,129 +1,126 @@
-"""Pictures of the page as a browser shows it: `python benchmarks/screenshots.py FOLDER`.
+"""Pictures of every page as a browser shows it: `python benchmarks/screenshots.py FOLDER`.
 
-By day and by night, on a desk and on a phone, before and after checks. Prints every request that left the machine.
+By day and by night, on a desk and on a phone, before and after checks. Prints what is too wide, and every request that
+left the machine.
 """
 
-import os
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from headwork.streamlit_app import serve
+from headwork.tests.browser import RIGHT, SENTENCE, SIZES, SLOW, WRONG, Visit, chromium, served, visiting
 
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-WRONG = """\
-import torch
-from torch import Tensor, nn
-
-
-class LayerNorm(nn.Module):
-    def __init__(self, width: int, eps: float = 1e-5):
-        super().__init__()
-        self.eps = eps
-        self.w = nn.Parameter(torch.ones(width))
-        self.b = nn.Parameter(torch.zeros(width))
-
-    def forward(self, residual: Tensor) -> Tensor:
-        print("<script>document.title = 'caught'</script> **bold** ![](http://example.com/x.png)")
-        mean = residual.mean(-1, keepdim=True)
-        variance = residual.var(-1, keepdim=True)
-        return (residual - mean) / (variance + self.eps).sqrt() * self.w + self.b
+ATTENTION_PATTERN = """\
+def attention_pattern(q, k):
+    scores = q.transpose(1, 2) @ k.permute(0, 2, 3, 1) / q.shape[-1] ** 0.5
+    return scores.masked_fill(scores.new_ones(scores.shape[-2:]).triu(1).bool(), -1e9).softmax(-1)
 """
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """The page's address, in an empty home and outside any workspace."""
-    with socket.socket() as free, tempfile.TemporaryDirectory() as home:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        settings = {**os.environ, **serve.environment("127.0.0.1"), "HEADWORK_HOME": home}
-        server = subprocess.Popen(serve.command(port), env=settings, cwd=home)
-        try:
-            url = serve.address("127.0.0.1", port)
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"{url}/_stcore/health").close()
-                    break
-                except OSError:
-                    time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
-            server.wait()
+class Tour:
+    """One visitor's way through the pages, with a picture at each stop."""
+
+    def __init__(self, visit: Visit, folder: Path, name: str):
+        self.visit, self.page, self.folder, self.name = visit, visit.page, folder, name
+        self.stops = 0
+
+    def picture(self, what: str, of: str = "", whole: bool = False) -> None:
+        """`of`: what is to be seen, at the top of the picture."""
+        if of:
+            self.page.locator(of).last.evaluate("each => each.scrollIntoView({block: 'start'})")
+        self.page.wait_for_timeout(700)
+        self.stops += 1
+        file = self.folder / f"{self.name}-{self.stops:02}-{what}.png"
+        self.page.screenshot(path=file, full_page=whole)
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide:
+            print(f"{file.name}: {wide} px too wide")
+
+    def map(self) -> None:
+        self.page.goto(self.visit.url)
+        self.page.locator(".st-key-continue a").wait_for()
+        self.picture("map", whole=True)
+
+    def reading(self) -> None:
+        self.visit.chapter("gpt2.layer_norm")
+        self.visit.side("Text")
+        self.picture("chapter")
+        self.page.locator("header, .st-key-top").get_by_role("button").first.click()
+        self.picture("contents")
+        self.page.keyboard.press("Escape")
+        self.page.get_by_text("Show the answer").click()
+        self.picture("predict", '[class*="st-key-predict"]')
+
+    def writing(self) -> None:
+        self.visit.side("Exercise")
+        self.picture("exercise", ".st-key-writing")
+        self.visit.check(WRONG)
+        self.visit.sees(SENTENCE)
+        self.picture("wrong")
+        self.picture("diagnosis", ".hw-verdict")
+        self.page.get_by_text("What your code printed").click()
+        self.picture("printed", ".hw-lines")
+        self.visit.check(WRONG.replace("self.eps).sqrt", "self.epsilon).sqrt"))
+        self.visit.sees("It raises")
+        self.picture("raised", ".hw-verdict")
+        self.visit.check(SLOW)
+        self.page.get_by_role("button", name="Stop").wait_for()
+        self.picture("running", ".hw-running")
+        self.page.get_by_role("button", name="Stop").click()
+        self.visit.sees("Stopped after")
+        self.picture("stopped", ".hw-verdict")
+        self.visit.check(RIGHT)
+        self.visit.sees("All checks pass.")
+        self.picture("right", ".hw-verdict")
+
+    def looking_back(self) -> None:
+        self.page.get_by_text("Earlier texts").click()
+        self.picture("attempts", '[class*="st-key-attempts"]')
+        self.page.get_by_role("button", name="Show the reference").click()
+        self.page.get_by_role("tab", name="From mine to it").click()
+        self.picture("reference", '[data-testid="stTabs"]')
+        self.page.get_by_role("button", name="Files").click()
+        self.picture("files")
+        self.page.keyboard.press("Escape")
+        self.page.get_by_role("button", name="Start again").click()
+        self.picture("start-again")
+
+    def figure(self) -> None:
+        self.visit.chapter("gpt2.attention_pattern")
+        self.visit.side("Exercise")
+        self.visit.check(ATTENTION_PATTERN)
+        self.visit.sees("All checks pass.")
+        self.visit.side("Text")
+        self.page.locator('[class*="st-key-figure"] svg.marks').wait_for()
+        self.picture("figure", '[class*="st-key-figure"]')
 
 
-def opened(browser: Browser, url: str, size: str, scheme: str) -> Page:
-    width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.on("request", lambda each: None if each.url.startswith((url, "data:", "blob:")) else print("LEFT:", each.url))
-    page.on("websocket", lambda each: None if "127.0.0.1" in each.url else print("LEFT:", each.url))
-    page.on("console", lambda each: print("console:", each.text) if each.type == "error" else None)
-    return page
-
-
-def take(page: Page, folder: Path, name: str) -> None:
-    page.wait_for_timeout(800)
-    page.screenshot(path=folder / f"{name}.png")
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    print(f"{name}: {wide} px too wide, title {page.title()!r}")
-
-
-def tour(browser: Browser, url: str, size: str, scheme: str, folder: Path) -> None:
-    page, name = opened(browser, url, size, scheme), f"{size}-{scheme}"
-    page.goto(f"{url}/?exercise=gpt2.layer_norm")
-    page.locator(".st-key-reading h1").wait_for(timeout=60_000)
-    take(page, folder, f"{name}-1-start")
-    page.get_by_text("Why divide by").scroll_into_view_if_needed()
-    take(page, folder, f"{name}-2-maths")
-    page.get_by_text("Show the answer").click()
-    page.get_by_text("Show the answer").scroll_into_view_if_needed()
-    take(page, folder, f"{name}-3-predict")
-    if size == "phone":
-        page.get_by_test_id("stSegmentedControlButton").get_by_text("Exercise").or_(
-            page.get_by_role("radio", name="Exercise")
-        ).first.click()
-    editor = page.locator(".st-key-writing .cm-content")
-    editor.fill(WRONG)
-    started = time.perf_counter()
-    page.get_by_role("button", name="Check", exact=True).click()
-    page.get_by_text("This variance divides by n - 1; GPT-2 divides by n.").wait_for(timeout=60_000)
-    print(f"{name}: checked in {time.perf_counter() - started:.2f} s")
-    page.wait_for_timeout(500)
-    page.get_by_text("What your code printed").click()
-    take(page, folder, f"{name}-4-wrong")
-    page.get_by_text("What your code printed").scroll_into_view_if_needed()
-    take(page, folder, f"{name}-5-printed")
-    editor.fill(WRONG.replace("var(-1, keepdim", "var(-1, correction=0, keepdim"))
-    page.get_by_role("button", name="Check", exact=True).click()
-    page.get_by_text("All checks pass").or_(page.locator(".hw-passed")).first.wait_for(timeout=60_000)
-    take(page, folder, f"{name}-6-right")
-    page.reload()
-    page.locator(".st-key-reading h1").wait_for(timeout=60_000)
-    page.goto(f"{url}/?exercise=gpt2.top_p")
-    page.get_by_text("The boundary.").first.wait_for(timeout=60_000)
-    take(page, folder, f"{name}-7-table")
-    page.context.close()
+def tour(browser: Browser, size: str, scheme: str, folder: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        served(Path(home)) as url,
+        visiting(browser, url, size, scheme) as visit,
+    ):
+        stops = Tour(visit, folder, f"{size}-{scheme}")
+        stops.map()
+        stops.reading()
+        stops.writing()
+        stops.looking_back()
+        stops.figure()
+        stops.map()
+        for each in visit.left:
+            print(f"{stops.name}: LEFT THE MACHINE: {each}")
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with served() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
+    with sync_playwright() as playwright:
+        browser = chromium(playwright)
         for size in SIZES:
             for scheme in ("light", "dark"):
-                tour(browser, url, size, scheme, folder)
+                tour(browser, size, scheme, folder)
         browser.close()
 
 

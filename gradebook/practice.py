@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from headwork.chapters.course import COURSE, Chapter, ExerciseText, chapters, exercise_text
 from headwork.gradebook.records import Progress
+from headwork.grading.control import Stopped
 from headwork.grading.program import Submission
 from headwork.grading.report import Report, Status, Verdict
 
@@ -29,9 +30,16 @@ def check(
     ids: Sequence[str],
     on_verdict: Callable[[Verdict], None] | None = None,
 ) -> Report:
-    """Hands in, grades and records. A faulty report is returned too, but its submission stays pending."""
+    """Hands in, grades and records. A faulty report is returned too, but its submission stays pending.
+
+    Raises Stopped when the grading was stopped: then it was never handed in.
+    """
     number = gradebook.submit(learner, submission, ids, grader.seed)
-    report = grader.grade(submission, ids, on_verdict)
+    try:
+        report = grader.grade(submission, ids, on_verdict)
+    except Stopped:
+        gradebook.withdraw(number)
+        raise
     gradebook.record(number, report)
     return report
 

@@ -131,6 +131,13 @@ class Gradebook:
             row.state, row.finished = DONE, _now()
             return True
 
+    def withdraw(self, submission_id: int) -> None:
+        """Forget a submission that is still pending: it was handed in, and taken back before it was graded."""
+        with self._writing() as session:
+            row = session.get(SubmissionRow, submission_id, with_for_update=True)
+            if row is not None and row.state == PENDING:
+                session.delete(row)
+
     def pending(self) -> list[Pending]:
         """What is still to be graded, oldest first."""
         asked = (
@@ -245,6 +252,13 @@ class Gradebook:
             row = session.scalar(_of(learner, DraftRow, DraftRow).where(DraftRow.exercise == exercise))
             return None if row is None else Draft(row.text, row.updated)
 
+    def drafts(self, learner: str) -> dict[str, Draft]:
+        """Every draft of the learner, by exercise."""
+        with self._reading() as session:
+            return {
+                row.exercise: Draft(row.text, row.updated) for row in session.scalars(_of(learner, DraftRow, DraftRow))
+            }
+
     def keep_place(self, learner: str, chapter: str, place: str) -> None:
         """Remember where the learner is in a chapter."""
         with self._writing() as session:
@@ -256,6 +270,13 @@ class Gradebook:
             found: str | None = session.scalar(
                 _of(learner, PlaceRow, PlaceRow.place).where(PlaceRow.chapter == chapter)
             )
+            return found
+
+    def last_place(self, learner: str) -> str | None:
+        """Where the learner was last, in whichever chapter."""
+        with self._reading() as session:
+            newest = _of(learner, PlaceRow, PlaceRow.place).order_by(PlaceRow.updated.desc()).limit(1)
+            found: str | None = session.scalar(newest)
             return found
 
     def take_hint(self, learner: str, exercise: str, of: int) -> int:

@@ -14,6 +14,7 @@ import headwork
 from headwork.chapters import course
 from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
+from headwork.grading.control import Control, Progress, Stopped
 from headwork.grading.expect import chapter_of
 from headwork.grading.extract import extract
 from headwork.grading.likeness import definitions
@@ -38,6 +39,7 @@ class Grader:
     seed: int = 0
     slow: bool = True  # also the cases that train something
     servers: dict[str, Server] = field(default_factory=dict)
+    control: Control = field(default_factory=Control)  # to watch or stop it; `replace` gives a grading one of its own
 
     def __enter__(self) -> "Grader":
         return self
@@ -59,7 +61,7 @@ class Grader:
     def grade(
         self, submission: Submission, ids: Sequence[str] | None = None, on_verdict: OnVerdict | None = None
     ) -> Report:
-        """The report of one submission: of `ids`, or of every chapter that it defines something of."""
+        """The report of one submission: of `ids`, or of every chapter that it defines something of. Raises Stopped."""
         asked = list(ids) if ids is not None else ids_in(submission)
         with ThreadPoolExecutor(1) as judging:  # one exercise is judged while the next one runs
             verdicts = _Verdicts(on_verdict)
@@ -68,6 +70,7 @@ class Grader:
                     for id in (each for each in asked if each.split(".")[0] == chapter):
                         verdicts.add(self._verdict(submission, id, conversation, verdicts, judging))
             done = verdicts.all()
+        self.control.go_on()
         problem = "" if asked else _nothing_in(submission)
         return Report(submission.name, done, self.seed, self.setting.name, versions(), problem)
 
@@ -83,6 +86,8 @@ class Grader:
 
         try:
             return judging.submit(judged, self._outcome(submission, catalogue.exercise(id), talk, earlier))
+        except Stopped:
+            raise
         except Exception as error:  # told apart by the judge
             return judging.submit(judged, error)
 
@@ -150,7 +155,7 @@ class Conversation:
 
     def hang_up(self) -> None:
         if self.session:
-            self.session.close()
+            self.grader.control.close(self.session)
             self.session = None
 
     def ask(self, program: Program, exercise: Exercise) -> Outcome:
@@ -177,10 +182,16 @@ class Conversation:
                 self.grader.servers.pop(self.chapter).close()
                 self.grader.warm([self.chapter])  # once more, with a new worker
                 self.session = self.grader.servers[self.chapter].session()
+            self.grader.control.hold(self.session)
         return self.session
 
     def put(self, program: Program, probe: str, runs: list[Run], seconds: float, forbid: tuple[str, ...] = ()) -> Heard:
-        """Puts runs to the program by the probe of this id, and returns what its process said. Raises WorkerFault."""
+        """Puts runs to the program by the probe of this id, and returns what its process said.
+
+        Raises WorkerFault and Stopped.
+        """
+        control = self.grader.control
+        control.go_on()
         session = self._session()
         heard = Heard([Observation() for _ in runs])
         tree, bodies = encode([[run.case.name, run.case.inputs] for run in runs])
@@ -198,12 +209,14 @@ class Conversation:
             for header, body in session.ask(job, bodies, seconds):
                 if heard.take(header, body):
                     return heard
+                control.progress = Progress(runs[heard.current].case.name, heard.current + 1, len(runs))
         except Gone as gone:
             heard.gone = gone
             self.hang_up()
         except (WireError, KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
             heard.gone = Gone("error", f"The process wrote something that is no answer ({error}).")
             self.hang_up()
+        control.go_on()
         return heard
 
 

@@ -3,7 +3,6 @@
 In a workspace the learner's file is the truth and the page edits it; elsewhere the text is a draft in the gradebook.
 """
 
-import ast
 import os
 import re
 import secrets
@@ -13,12 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 from headwork.chapters.course import COURSE, chapter
-from headwork.chapters.made import EXERCISES, section
+from headwork.chapters.made import section
+from headwork.gradebook.records import Draft
 from headwork.gradebook.store import ME, Gradebook
 from headwork.gradebook.workspace import Workspace
 from headwork.grading import submission
-from headwork.grading.parsing import parse
 from headwork.grading.program import Submission, Unit
+from headwork.streamlit_app.split import draft_label, split
+from headwork.streamlit_app.stubs import starting_text, without_imports
+
+BEFORE = "(before)"  # of a draft: the text that was there before another was put in its place
 
 
 class NotSaved(Exception):
@@ -51,7 +54,9 @@ class Desk:
             source = _read(path)
             start, end = _span(source, id)
             return Sheet(source[start:end], "file", path, source[:start].count("\n") + 1)
-        draft = self.gradebook.draft(self.learner, id)
+        return self._page_sheet(id, self.gradebook.draft(self.learner, id))
+
+    def _page_sheet(self, id: str, draft: Draft | None) -> Sheet:
         if draft:
             return Sheet(draft.text, "draft")
         stub = starting_text(id, self.course)
@@ -74,6 +79,42 @@ class Desk:
         if new != source:
             _write(path, new)
 
+    def replace(self, id: str, text: str) -> None:
+        """Puts another text in the place of the present one, which is kept. Raises NotSaved."""
+        sheet = self.sheet(id)
+        if sheet.path:
+            source = _read(sheet.path)
+            if _span(source, id) == (0, len(source)):
+                raise NotSaved(f"{sheet.path.name} has no heading for {id} any more: put the text in by hand.")
+            text = without_imports(text, source)  # they stand at the top of the file
+        if text.strip("\n") == sheet.text.strip("\n"):
+            return
+        self.save(id, text, sheet.text)
+        self.gradebook.save_draft(self.learner, f"{id} {BEFORE}", sheet.text)
+
+    def before(self, id: str) -> str | None:
+        """The text that another took the place of, last time."""
+        draft = self.gradebook.draft(self.learner, f"{id} {BEFORE}")
+        return draft.text if draft else None
+
+    def file(self, name: str) -> str | None:
+        """A chapter's whole file in the workspace; None where there is none. Raises NotSaved."""
+        path = self._file(name)
+        return _read(path) if path else None
+
+    def texts(self, name: str) -> dict[str, str]:
+        """The text of every exercise of a chapter. Raises NotSaved."""
+        return {each.id: self.sheet(each.id).text for each in chapter(name, self.course).exercises}
+
+    def handed_out(self, id: str) -> str:
+        """What the exercise starts from."""
+        return starting_text(id, self.course)
+
+    def attempted(self, id: str, work: Submission) -> str:
+        """The text of one exercise in what was handed in; all of it where no such part can be told."""
+        text = split(work, [each.id for each in chapter(id.partition(".")[0], self.course).exercises], self.course)
+        return text.texts.get(id) or "\n\n".join(unit.source for unit in work.units)
+
     def submission(self, id: str, text: str) -> Submission:
         """What Check hands in. Outside a workspace the drafts of the chapter's other exercises come along.
 
@@ -92,8 +133,9 @@ class Desk:
         return submission.read(path) if path else Submission("draft", self._sheets(name))
 
     def _sheets(self, name: str, without: str = "") -> tuple[Unit, ...]:
+        drafts = self.gradebook.drafts(self.learner)
         ids = [each.id for each in chapter(name, self.course).exercises if each.id != without]
-        units = (_unit(id, self.sheet(id).text) for id in ids)
+        units = (_unit(id, self._page_sheet(id, drafts.get(id)).text) for id in ids)
         return tuple(unit for unit in units if unit.source.strip())
 
     def _file(self, id: str) -> Path | None:
@@ -101,31 +143,14 @@ class Desk:
         return path if path and path.is_file() else None
 
 
-def starting_text(id: str, course: Path = COURSE) -> str:
-    """The exercise's stub under the imports that it uses; nothing where the chapter has not been built."""
-    path = course / id.partition(".")[0] / EXERCISES
-    try:
-        source = path.read_text(encoding="utf-8")
-        stub = section(source, id)
-    except (OSError, KeyError):
-        return ""
-    imports = _imports(source, stub)
-    return f"{imports}\n\n\n{stub}" if imports else stub
-
-
-def _imports(source: str, stub: str) -> str:
-    """The top-level imports of `source` whose names occur in `stub`."""
-    words = set(re.findall(r"\w+", stub))
-    kept = []
-    for node in parse(source).body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            node.names = [each for each in node.names if (each.asname or each.name).partition(".")[0] in words]
-            kept += [ast.unparse(node)] if node.names else []
-    return "\n".join(kept)
+def put_in(source: str, id: str, text: str) -> str:
+    """The source of an `exercises.py` with another text under the exercise's heading; as it is where that has gone."""
+    start, end = _span(source, id)
+    return source if (start, end) == (0, len(source)) else source[:start] + text.strip("\n") + source[end:]
 
 
 def _unit(id: str, text: str) -> Unit:
-    return submission.read_text(f"{id.partition('.')[2]}.py", text).units[0]
+    return submission.read_text(draft_label(id), text).units[0]
 
 
 def _span(source: str, id: str) -> tuple[int, int]:

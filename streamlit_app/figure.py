@@ -18,7 +18,18 @@ if TYPE_CHECKING:  # importing these imports torch
     from headwork.checkers.figure import Figure, Knob
     from headwork.grading.figure import Drawn
 
+STALE = "figures are stale"  # in the session
 POLL = 0.3  # seconds between looks at a drawing that is being made
+
+
+def code_has_changed() -> None:
+    """What is drawn is not what the learner's code does any more."""
+    st.session_state[STALE] = True
+
+
+def is_stale() -> bool:
+    """True once after a change."""
+    return bool(st.session_state.pop(STALE, False))
 
 
 def show(desk: Desk, marking: Marking, id: str, block: FigureText) -> None:

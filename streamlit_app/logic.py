@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-from headwork.chapters.course import COURSE, Chapter, ChapterError, chapters
+from headwork.chapters.course import COURSE, Chapter, ChapterError, chapter, chapters
 from headwork.chapters.directives import Block, ExerciseText, Prose, parser
 from headwork.chapters.made import counted
 
@@ -44,11 +46,15 @@ def part(chapter: Chapter, id: str) -> tuple[Block, ...]:
 
     What follows an exercise belongs to it up to the next heading, and all that follows the last one.
     """
-    pieces = list(_parts(chapter))
-    return pieces[_places(chapter).index(id)]
+    return _parts(chapter)[_places(chapter).index(id)]
 
 
-def _parts(chapter: Chapter) -> Iterator[tuple[Block, ...]]:
+@lru_cache(maxsize=32)
+def _parts(chapter: Chapter) -> tuple[tuple[Block, ...], ...]:
+    return tuple(_cut(chapter))
+
+
+def _cut(chapter: Chapter) -> Iterator[tuple[Block, ...]]:
     blocks = [piece for block in chapter.blocks for piece in _cut_at_headings(block)]
     last = max((at for at, block in enumerate(blocks) if isinstance(block, ExerciseText)), default=len(blocks))
     gathered: list[Block] = []
@@ -81,6 +87,35 @@ def _headings(markdown: str) -> list[int]:
     return [each.map[0] for each in opened if each.map]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A place in a chapter's table of contents."""
+
+    id: str
+    title: str
+    before: tuple[str, ...]  # the headings of the sections that lead to the exercise
+    after: tuple[str, ...]  # and of those behind it
+
+
+def contents(chapter: Chapter) -> list[Entry]:
+    """The chapter's places in order, each with the headings of its part."""
+    titles = [exercise.title for exercise in chapter.exercises] or [chapter.title]
+    found = zip(_places(chapter), titles, _parts(chapter), strict=True)
+    return [Entry(id, title, *_headings_around(part)) for id, title, part in found]
+
+
+def _headings_around(part: tuple[Block, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    at = next((at for at, block in enumerate(part) if isinstance(block, ExerciseText)), len(part))
+    return tuple(_titles(part[:at])), tuple(_titles(part[at:]))
+
+
+def _titles(part: tuple[Block, ...]) -> Iterator[str]:
+    for block in part:
+        if isinstance(block, Prose) and (found := re.match(r"\s*## +(.+)", block.markdown)):
+            yield found[1].strip(" #")
+
+
+@lru_cache(maxsize=512)
 def shown(markdown: str) -> str:
     """Markdown as Streamlit is to get it: a formula that is a paragraph of its own stands on a line of its own.
 
@@ -109,3 +144,14 @@ def about(exercise: ExerciseText) -> str:
     """'4 points, about 20 minutes, difficulty 2 of 5'."""
     size = f"{counted(exercise.points, 'point')}, about {counted(exercise.minutes, 'minute')}"
     return f"{size}, difficulty {exercise.difficulty} of 5"
+
+
+def plain(text: str) -> str:
+    """Text with nothing in it that Markdown takes for a mark."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()<>#+-.!$|~:" else letter for letter in text)
+
+
+def title_of(id: str, course: Path = COURSE) -> str:
+    """What a place is called. Raises ChapterError."""
+    here = chapter(id.partition(".")[0], course)
+    return next((each.title for each in here.exercises if each.id == id), here.title)

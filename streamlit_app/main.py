@@ -1,5 +1,5 @@
-"""The page, which Streamlit runs anew for every view of it."""
+"""The frame around every page, which Streamlit runs anew for every view of it."""
 
-from headwork.streamlit_app.page import show
+from headwork.streamlit_app import frame
 
-show()
+frame.show()

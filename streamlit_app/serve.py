@@ -26,6 +26,7 @@ SETTINGS = {
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
     "runner.magicEnabled": "false",
+    "runner.postScriptGC": "false",  # it goes through all of torch, and takes longer than drawing the page
     "logger.level": "warning",
     "global.developmentMode": "false",
 }

@@ -19,6 +19,8 @@ def html(verdict: Verdict) -> str:
     if mistake(verdict) and not verdict.passed:
         said.append(_line("hw-sentence", mistake(verdict)))
     checks = "".join(_check(each, headline(verdict)) for each in verdict.checks)
+    if difference := first_difference(verdict):
+        said.append(difference)
     notes = "".join(_line("hw-note", note) for note in verdict.notes)
     score = f"{number(verdict.points)} of {number(verdict.out_of)} points"
     return (
@@ -28,15 +30,56 @@ def html(verdict: Verdict) -> str:
     )
 
 
+_DIFFERENCE = re.compile(r"(?P<place>\S.*?) is (?P<got>\S+), expected (?P<want>\S+)\Z")
+
+
+def first_difference(verdict: Verdict) -> str:
+    """Where the first wrong number stands, what it is and what it should be, in which case."""
+    found = _DIFFERENCE.match(_lines(verdict)[0]) if not verdict.passed else None
+    if not found:
+        return ""
+    case = next((check.case for check in verdict.checks if check.passed is False), "")
+    rows = [("first difference", found["place"]), ("yours", found["got"]), ("expected", found["want"])]
+    cells = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    share = next((line for line in _lines(verdict)[1:2] if line.endswith("entries differ")), "")
+    about = ", ".join(filter(None, [f"case {_quoted(case)}" if case else "", share]))
+    return f'<dl class="hw-first">{cells}</dl>{_line("hw-note", about) if about else ""}'
+
+
+def _quoted(case: str) -> str:
+    return f"“{one_line(case)}”"
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    return clean(verdict.detail).strip("\n").split("\n")
+
+
+def stopped(seconds: float) -> str:
+    """What is said when the learner stopped a check."""
+    said = _line("hw-sentence", f"Stopped after {seconds:.1f} s.")
+    about = _line("hw-note", "Your code was ended, and this does not count as an attempt.")
+    return f'<section class="hw-verdict hw-waiting" role="status">{said}{about}</section>'
+
+
 def problem(message: str) -> str:
     """What is wrong with the text as a whole."""
     return f'<section class="hw-verdict hw-failed" role="status">{_line("hw-sentence", message)}</section>'
 
 
 def detail(verdict: Verdict) -> str:
-    """Where, and what was seen, as plain text."""
+    """Where, and what was seen, as plain text, without the first difference."""
     place = one_line(verdict.file) + (f", line {verdict.line}" if verdict.line else "") if verdict.file else ""
-    return "\n".join(filter(None, [place, clean(verdict.detail).strip("\n")]))
+    lines = _lines(verdict)
+    if first_difference(verdict):
+        lines = lines[2:] if len(lines) > 1 and lines[1].endswith("entries differ") else lines[1:]
+    elif place and lines[0].startswith(f"{place}, in "):  # a traceback begins with it
+        place = ""
+    return "\n".join(filter(None, [place, "\n".join(lines)]))
+
+
+def lines(text: str) -> str:
+    """Lines of code or of what it printed, as HTML; `st.code` would fetch a highlighter of 1.5 MB for it."""
+    return f'<pre class="hw-lines" tabindex="0">{escape(text)}</pre>'
 
 
 def printed(verdict: Verdict) -> str:

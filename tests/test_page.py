@@ -1,7 +1,9 @@
 """The page as Streamlit draws it, without a browser."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit import config
@@ -10,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from headwork.chapters.course import chapters
 from headwork.gradebook.store import ME, Gradebook
 from headwork.gradebook.workspace import MARKER
-from headwork.streamlit_app import page
+from headwork.streamlit_app import frame
+from headwork.streamlit_app.logic import plain
 from headwork.streamlit_app.serve import MAIN
 from headwork.tests.commands import LAYER_NORM
 from headwork.tests.commands import SENTENCE as NAMED
@@ -33,8 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def ended() -> Iterator[None]:
     yield
-    page.marking().close()
-    page.marking.clear()
+    frame.marking().close()
+    frame.marking.clear()
 
 
 def opened(id: str = "gpt2.layer_norm") -> AppTest:
@@ -47,9 +50,13 @@ def html(app: AppTest) -> str:
     return "\n".join(each.proto.body for each in app.get("html") if "<style>" not in each.proto.body)
 
 
-def check(app: AppTest, text: str) -> AppTest:
+def check(app: AppTest, text: str, wait: bool = True) -> AppTest:
     app.text_area[0].set_value(text).run()
-    return app.button(key="check gpt2.layer_norm").click().run()
+    app.button(key="check gpt2.layer_norm").click().run()
+    if wait and "stop gpt2.layer_norm" in [each.key for each in app.button]:
+        frame.marking().last("gpt2.layer_norm").wait(120)
+        app.run()
+    return app
 
 
 @pytest.mark.parametrize("id", EXERCISES)
@@ -75,19 +82,21 @@ def test_a_wrong_layer_norm_is_told_its_mistake() -> None:
     assert not app.exception
     assert NAMED in html(app)
     assert "0 of 4 points" in html(app)
-    assert any("expected" in each.value for each in app.code)
+    assert "<dt>expected</dt>" in html(app)
+    assert "<dd>output[0, 0, 0]</dd>" in html(app)
+    assert "case “ordinary numbers”" in html(app)
 
 
 def test_a_right_layer_norm_passes_and_its_points_count() -> None:
     app = check(opened(), RIGHT)
     assert "All checks pass." in html(app)
     assert "4 of 4 points" in html(app)
-    assert '<p class="hw-brand">Headwork <small>4 of ' in html(app)
+    assert '<p class="hw-score">4 of ' in html(app)
 
 
 def test_what_a_learner_prints_is_shown_as_code_and_never_as_html() -> None:
     app = check(opened(), WRONG)
-    assert any("<script>document.title" in each.value for each in app.code)
+    assert "&lt;script&gt;document.title" in html(app)
     assert "<script" not in html(app)
     assert not any("<script" in each.value for each in app.markdown)
 
@@ -95,8 +104,8 @@ def test_what_a_learner_prints_is_shown_as_code_and_never_as_html() -> None:
 def test_broken_code_is_explained_without_a_traceback_of_ours() -> None:
     app = check(opened(), "class LayerNorm(:\n    '<script>'")
     assert not app.exception
-    assert "line 1" in html(app) + "".join(each.value for each in app.code)
-    assert not any("headwork/" in each.value for each in app.code)
+    assert "line 1" in html(app)
+    assert "headwork/" not in html(app)
     assert "<script" not in html(app)
 
 
@@ -122,7 +131,7 @@ def test_a_report_on_older_code_says_so() -> None:
 
 def test_a_draft_outlives_the_server(home: Path) -> None:
     opened().text_area[0].set_value("kept").run()
-    page.gradebook.clear()
+    frame.gradebook.clear()
     assert opened().text_area[0].value == "kept"
 
 
@@ -186,18 +195,101 @@ def test_hints_come_one_by_one() -> None:
     assert "hint gpt2.layer_norm" not in [each.key for each in app.button]
 
 
-def test_choosing_an_exercise_changes_the_address_and_the_editor() -> None:
-    app = opened()
-    app.selectbox(key="choice Exercise").set_value("gpt2.top_p").run()
-    assert app.query_params["exercise"] == "gpt2.top_p"
-    assert app.text_area[0].key == "code gpt2.top_p"
+def links(app: AppTest) -> dict[str, str]:
+    """Where each link leads, by its label."""
+    return {
+        each.proto.label: parse_qs(each.proto.query_string).get("exercise", [""])[0] for each in app.get("page_link")
+    }
 
 
-def test_choosing_a_chapter_leads_to_its_first_exercise() -> None:
+def test_the_contents_of_the_chapter_lead_to_all_its_exercises() -> None:
     app = opened()
-    app.selectbox(key="choice Chapter").set_value("induction").run()
-    assert app.query_params["exercise"] == "induction.run_with_hooks"
-    assert not app.exception
+    app.session_state["contents"] = True
+    found = links(app.run())
+    assert found["**○** Nucleus sampling"] == "gpt2.top_p"
+    assert found["Hooks, or how to experiment on a network"] == "induction.run_with_hooks"
+    assert '<p class="hw-section">Choosing a token: the nucleus</p>' in html(app)
+
+
+def test_who_passes_is_led_on() -> None:
+    assert links(check(opened(), RIGHT))["Next: The causal mask"] == "gpt2.causal_mask"
+
+
+def test_an_unknown_exercise_leads_into_its_chapter() -> None:
+    app = opened("gpt2.<script>")
+    assert app.query_params["exercise"] == "gpt2.embed"
+    assert "<script" not in html(app)
+
+
+# What was tried before, and what others wrote
+
+
+def test_earlier_attempts_are_listed_with_what_changed() -> None:
+    app = check(check(opened(), WRONG), RIGHT)
+    app.session_state["attempts gpt2.layer_norm"] = True
+    app.run()
+    assert [each.partition(" ✗")[2] or each[-8:] for each in app.radio[0].options] == [
+        "✓ passed",
+        plain(" not yet: " + NAMED),
+    ]
+    assert "<ins>+         variance = residual.var(-1, correction=0, keepdim=True)</ins>" in html(app)
+    assert "&lt;script&gt;" in html(app) or "<script" not in html(app)
+
+
+def test_an_earlier_text_can_be_taken_back_and_nothing_is_lost() -> None:
+    app = check(check(opened(), WRONG), RIGHT)
+    app.session_state["attempts gpt2.layer_norm"] = True
+    app.run().radio[0].set_value(1).run()
+    app.button(key="take back gpt2.layer_norm").click().run()
+    assert app.text_area[0].value == WRONG
+    assert "What was here before you put another text in its place" in app.radio[0].options
+    app.radio[0].set_value(2).run()
+    app.button(key="take back gpt2.layer_norm").click().run()
+    assert app.text_area[0].value == RIGHT
+
+
+def test_starting_again_brings_the_stub_back_and_keeps_the_text(home: Path) -> None:
+    app = opened()
+    stub = app.text_area[0].value
+    app.text_area[0].set_value("mine = 1").run()
+    app.button(key="reset gpt2.layer_norm").click().run()
+    assert app.text_area[0].value == stub
+    assert Gradebook.open(home / "gradebook.sqlite").draft(ME, "gpt2.layer_norm (before)").text == "mine = 1"
+
+
+def test_the_reference_is_there_after_an_attempt_and_its_view_is_recorded(home: Path) -> None:
+    app = opened()
+    assert "see gpt2.layer_norm" not in [each.key for each in app.button]
+    app = check(app, WRONG)
+    app.button(key="see gpt2.layer_norm").click().run()
+    assert any("normalised * self.w + self.b" in each.value for each in app.code)
+    assert "NotImplementedError" not in "".join(each.value for each in app.code)
+    assert not Gradebook.open(home / "gradebook.sqlite").solution_viewed(ME, "gpt2.layer_norm").forced
+
+
+# A check that takes long
+
+SLOW = RIGHT.replace("        mean =", "        import time\n        time.sleep(60)\n        mean =")
+
+
+def test_a_check_that_takes_long_can_be_stopped_and_is_no_attempt(home: Path) -> None:
+    app = check(opened(), SLOW, wait=False)
+    assert app.button(key="stop gpt2.layer_norm").label == "Stop"
+    assert not app.text_area[0].disabled
+    until = time.monotonic() + 60
+    while not frame.marking().last("gpt2.layer_norm").control.progress.number and time.monotonic() < until:
+        time.sleep(0.05)
+    app.run()
+    assert "Case 1 of" in html(app)
+    start = time.monotonic()
+    app.button(key="stop gpt2.layer_norm").click().run()
+    frame.marking().last("gpt2.layer_norm").wait(5)
+    assert time.monotonic() - start < 2
+    assert "Stopped after" in html(app)
+    book = Gradebook.open(home / "gradebook.sqlite")
+    assert not book.attempts(ME, "gpt2.layer_norm")
+    assert not book.pending()
+    assert "All checks pass." in html(check(app, RIGHT))
 
 
 def test_a_damaged_gradebook_is_one_line_on_the_page(home: Path) -> None:
@@ -209,7 +301,7 @@ def test_a_damaged_gradebook_is_one_line_on_the_page(home: Path) -> None:
 
 
 def test_a_fault_of_the_grader_costs_nothing(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setattr(type(page.marking()), "_ready", lambda self: 1 / 0)
+    monkeypatch.setattr(type(frame.marking()), "_ready", lambda self: 1 / 0)
     app = check(opened(), RIGHT)
     assert not app.exception
     assert "the grader&#x27;s fault, not yours" in html(app).lower()

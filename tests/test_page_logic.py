@@ -13,7 +13,8 @@ from headwork.gradebook import workspace
 from headwork.gradebook.store import ME, Gradebook
 from headwork.grading.report import CheckResult, Verdict
 from headwork.streamlit_app import logic, verdict
-from headwork.streamlit_app.desk import Desk, NotSaved, starting_text
+from headwork.streamlit_app.desk import Desk, NotSaved
+from headwork.streamlit_app.stubs import starting_text
 from headwork.tests.small_course import names, write_course
 
 
@@ -73,14 +74,21 @@ def test_reading_on_leads_over_into_the_next_chapter(course: Path) -> None:
 @pytest.mark.parametrize("name", [each.name for each in chapters()])
 def test_the_parts_of_a_chapter_make_up_its_whole_text(name: str) -> None:
     here = chapter(name)
-    parts = [logic.part(here, each.id) for each in here.exercises]
-    for exercise, part in zip(here.exercises, parts, strict=True):
+    parts = [logic.part(here, entry.id) for entry in logic.contents(here)]
+    for exercise, part in zip(here.exercises, parts, strict=bool(here.exercises)):
         assert [block for block in part if isinstance(block, ExerciseText)] == [exercise]
 
     def texts(blocks: Iterable[Block]) -> str:
         return "".join("".join(each.markdown.split()) if isinstance(each, Prose) else repr(each) for each in blocks)
 
     assert texts(chain(*parts)) == texts(here.blocks)
+
+
+def test_the_contents_name_the_sections_around_each_exercise() -> None:
+    entries = {entry.id: entry for entry in logic.contents(chapter("gpt2"))}
+    assert entries["gpt2.top_p"].before == ("Choosing a token: the nucleus",)
+    assert "How your work is judged" in entries["gpt2.embed"].before
+    assert entries["gpt2.hidden_bug"].after == ("What you have shown, and what not",)
 
 
 def test_what_follows_an_exercise_belongs_to_it_up_to_the_next_heading() -> None:

@@ -1,0 +1,19 @@
+"""What goes wrong and is the learner's to know: one line on the page in place of what could not be drawn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from headwork.chapters.course import ChapterError
+from headwork.gradebook.errors import GradebookError
+from headwork.streamlit_app.desk import NotSaved
+from headwork.streamlit_app.logic import plain
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    try:
+        yield
+    except (ChapterError, GradebookError, NotSaved) as problem:
+        st.error(plain(str(problem)), icon=None)
