@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from headwork.grading.parsing import parse
 from headwork.chapters.course import COURSE
 from headwork.chapters.made import EXERCISES, section
+from headwork.grading.parsing import parse
 
 
 def whole(chapter: str, course: Path = COURSE) -> str:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from headwork.grading.dispatch import Grader
 from headwork.grading.solutions import solution_source
 from headwork.grading.submission import read_text
 
@@ -533,12 +532,6 @@ SAID = {
     "init twice, scaled on top": "expected 0.02 / sqrt(2 n_layers)",
     "init by numpy": "The generator is not used",
 }
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as made:
-        yield made
 
 
 def grade(grader, name, source):
