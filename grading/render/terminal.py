@@ -35,6 +35,7 @@ def rendered(lines: list[RenderableType], width: int, colour: bool) -> str:
         file=io.StringIO(),
         width=width,
         force_terminal=colour,
+        force_jupyter=False,  # in a notebook rich would also show the text as HTML
         no_color=not colour,
         color_system="standard" if colour else None,
         highlight=False,
