@@ -184,7 +184,8 @@ def _contents(path: Path, shown: str) -> bytes:
             data = file.read(limit + 1)
         size = len(data)
     if size > limit:
-        raise Unreadable(f"{shown} is {size / MB:.1f} MB (limit {limit // MB} MB): hand in only your own code")
+        mend = "clear its outputs and save it again" if limit == LARGEST_NOTEBOOK else "hand in only your own code"
+        raise Unreadable(f"{shown} is {size / MB:.1f} MB (limit {limit // MB} MB): {mend}")
     return data
 
 
