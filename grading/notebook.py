@@ -11,11 +11,18 @@ from typing import Any
 
 from headwork.grading.parsing import parse
 
-PYTHON_CELL_MAGICS = {"time", "timeit", "capture", "prun", "debug"}  # their body is Python; other cells are dropped
+# Their body is Python; other cells under a magic are dropped.
+PYTHON_CELL_MAGICS = {"time", "timeit", "capture", "prun", "debug", "memit", "pyinstrument", "scalene", "wandb"}
+# Line magics that IPython also takes without their %, as far as a line with them is no Python.
+BARE_MAGICS = (
+    "pip|conda|cd|ls|mkdir|cat|pwd|time|timeit|run|matplotlib|load_ext|reload_ext|autoreload|who|whos|env|reset|history"
+)
 REPAIRS = 40  # lines mended one by one before all that look like magics are replaced
 
-_MAGIC = re.compile(r"(\s*)(?:[%!?]|.*[^\s#]\?{1,2}\s*$|(?:pip|conda|cd|ls|mkdir|cat|pwd)(?:\s+[\w./~-]|\s*$))")
+_MAGIC = re.compile(rf"(\s*)(?:[%!?]|.*[^\s#]\?{{1,2}}\s*$|(?:{BARE_MAGICS})(?:\s+[\w./~-]|\s*$))")
 _SURE_MAGIC = re.compile(r"(\s*)(?:[%!?]|[\w.\[\]]+\?{1,2}\s*$)")
+_TIMED = re.compile(r"(\s*)%time\s+(?!-)(?=\S)(.*[^\\])$")  # the statement it times is run, once
+_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)|In \[\d+\]: ?|\s*\.{3,}: ?")
 _ASSIGNED = re.compile(r"(\s*)([^\W\d]\w*(?:\s*,\s*[^\W\d]\w*)*)\s*=\s*([!%].*)$")
 
 
@@ -45,6 +52,7 @@ def without_magics(source: str) -> str:
 
     Lines that are magics, shell commands or help become `pass`. `files = !ls` becomes `files: '!ls'`, an annotation
     that binds nothing, by which `extract` knows that the name depended on something that does not run (`marker`).
+    What `%time` times stays. Prompts (`>>> `) and the first line's indentation go, as in IPython.
     A cell under a magic that is not about Python (`%%bash`) becomes "". A cell that parses is not touched.
     """
     lines = source.split("\n")
@@ -54,6 +62,8 @@ def without_magics(source: str) -> str:
         if magic is None or magic[1] not in PYTHON_CELL_MAGICS:
             return ""
         lines[first] = "pass"
+    if _wrong_line(lines) is not None:
+        lines = _as_typed(lines, first)
     for _ in range(REPAIRS):
         wrong = _wrong_line(lines)
         if wrong is None:
@@ -88,7 +98,13 @@ def _list(value: Any) -> list[Any]:
 
 
 def _is_code(cell: Any) -> bool:
-    return isinstance(cell, dict) and cell.get("cell_type") == "code"
+    """A code cell, of Python as far as VS Code says another language where there is one."""
+    if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+        return False
+    of = cell.get("metadata")
+    for key in ("vscode", "languageId"):
+        of = of.get(key) if isinstance(of, dict) else None
+    return of in (None, "python") or not isinstance(of, str)
 
 
 def _source(cell: dict[str, Any]) -> str:
@@ -96,6 +112,15 @@ def _source(cell: dict[str, Any]) -> str:
     if isinstance(source, list):
         source = "".join(line for line in source if isinstance(line, str))
     return source.replace("\r\n", "\n").replace("\r", "\n") if isinstance(source, str) else ""
+
+
+def _as_typed(lines: list[str], first: int) -> list[str]:
+    """Without the prompts of an interpreter's session that was pasted, or the indentation of what stood in a block."""
+    start = lines[first]
+    if _PROMPT.match(start) and not start.startswith("..."):
+        return [_PROMPT.sub("", line, count=1) if _PROMPT.match(line) else line for line in lines]
+    indent = start[: len(start) - len(start.lstrip())]
+    return [line.removeprefix(indent) for line in lines] if indent else lines
 
 
 def _wrong_line(lines: list[str]) -> int | None:
@@ -117,6 +142,8 @@ def _mend(lines: list[str], number: int, magic: re.Pattern[str]) -> bool:
     if assigned := _ASSIGNED.match(line):
         indent, names, command = assigned.groups()
         lines[number] = indent + "; ".join(f"{name.strip()}: {command!r}" for name in names.split(","))
+    elif (timed := _TIMED.match(line)) and _wrong_line([timed[2]]) is None:
+        lines[number] = timed[1] + timed[2]
     elif found := magic.match(line):
         lines[number] = found[1] + "pass"
     else:
