@@ -286,10 +286,11 @@ def test_a_notebook_holds_text_stub_and_check_of_each_exercise(small):
     assert list(cells) == [
         "shapes-colab", "shapes-title", "shapes-install", "shapes-imports", "shapes-start-prose-1",
         "shapes-start-reading-1", "shapes-scaler-text", "shapes-scaler-stub", "shapes-scaler-check",
-        "shapes-scaler-prose-1", "shapes-scaler-predict-1", "shapes-halves-figure", "shapes-half-text",
-        "shapes-half-stub", "shapes-half-check", "shapes-heads-text", "shapes-heads-stub", "shapes-heads-check",
-        "shapes-heads-prose-1",
+        "shapes-scaler-prose-1", "shapes-scaler-predict-1", "shapes-halves-figure", "shapes-halves-drawing",
+        "shapes-half-text", "shapes-half-stub", "shapes-half-check", "shapes-heads-text", "shapes-heads-stub",
+        "shapes-heads-check", "shapes-heads-prose-1", "shapes-end", "shapes-check",
     ]  # fmt: skip
+    assert cells["shapes-halves-drawing"] == 'headwork.figure("shapes.halves")'
     assert cells["shapes-scaler-check"] == 'headwork.check("shapes.scaler")'
     assert cells["shapes-scaler-stub"] == code(small, "shapes").exercises["shapes.scaler"]
     assert "<details><summary>Hint 2</summary>\n\nReturn: `x * self.w`.\n\n</details>" in cells["shapes-scaler-text"]

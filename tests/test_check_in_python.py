@@ -80,8 +80,8 @@ def test_in_a_notebook_the_last_definition_wins(home, capsys):
 
 def test_a_notebooks_cells_are_called_by_their_numbers(home, capsys):
     report = in_notebook("%matplotlib inline", "", LAYER_NORM.replace("mean = ", "mean = undefined + "))
-    assert report.verdicts[0].file == "cell 3"
-    assert "cell 3" in capsys.readouterr().out
+    assert report.verdicts[0].file == "cell In[3]"
+    assert "cell In[3]" in capsys.readouterr().out
 
 
 def test_a_cell_that_does_not_parse_is_no_matter_when_another_defines_it(home):
