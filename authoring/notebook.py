@@ -126,8 +126,8 @@ def _markdown(block: Block) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    caption = f"*Figure.* {figure.caption.strip()}"
-    return f"{caption}\n\n{figure.alt.strip()}" if figure.alt.strip() else caption
+    """What the picture shows; what can be seen in it comes with the picture, for who cannot see it."""
+    return f"*Figure.* {figure.caption.strip()}"
 
 
 def _drawing(id: str, controls: "Sequence[Control]") -> str:

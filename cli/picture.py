@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # they have none. Our charts use nothing that is new in that version.
 VEGA_LITE = "application/vnd.vegalite.v5+json"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"  # a name, never fetched
+LINKS = {"export": True, "source": False, "compiled": False, "editor": False}  # the editor is on the web
 WIDE = 480  # pixels, where the page would give a chart the width that it has
 
 
@@ -31,7 +32,8 @@ class Picture:
         return self.text
 
     def _repr_mimebundle_(self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None) -> Any:
-        return {"text/plain": self.text, **self.rich}
+        told = {VEGA_LITE: {"embed_options": {"actions": LINKS}}} if VEGA_LITE in self.rich else {}
+        return {"text/plain": self.text, **self.rich}, told
 
 
 def figure(id: str, source: str | Path | None, settings: dict[str, Any], caller: FrameType | None) -> Picture:

@@ -38,7 +38,7 @@ def figure(*cells: str, call: str = 'headwork.figure("gpt2.one_head")') -> Pictu
 
 
 def shown(picture: Picture) -> dict:
-    return picture._repr_mimebundle_(include=None, exclude=None)
+    return picture._repr_mimebundle_(include=None, exclude=None)[0]
 
 
 def test_a_figure_is_a_chart_of_the_learners_own_numbers_and_the_same_in_letters():
@@ -53,6 +53,7 @@ def test_a_chart_needs_no_network_and_no_newer_renderer_than_jupyterlab_has():
     assert spec["$schema"] == SCHEMA
     assert "http" not in json.dumps({key: value for key, value in spec.items() if key != "$schema"})
     assert spec["width"] == 480
+    assert figure(UNIFORM)._repr_mimebundle_()[1][VEGA_LITE]["embed_options"]["actions"]["editor"] is False
     assert spec["description"].startswith("A square of shades")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from headwork.chapters import course
+from headwork.chapters.course import Chapter
 from headwork.cli import main
 from headwork.tests import notebooks
 from headwork.tests.commands import headwork
@@ -13,10 +14,9 @@ from headwork.tests.notebooks import EVIL, Book, code, source_of
 
 WAYS = {
     "gpt2": ["filled", "cluttered"],
-    "induction": ["filled", "backwards", "cluttered"],
-    "tensors": ["filled", "backwards", "cluttered", "from_colab", "from_vscode", "from_jupyterlab"],
+    "induction": ["filled", "backwards", "cluttered", "from_colab", "from_vscode", "from_jupyterlab"],
+    "tensors": ["filled", "backwards", "cluttered"],
 }
-NAMES = [f"{chapter}-{way}" for chapter, ways in WAYS.items() for way in ways]
 
 # Answers to `tensors.batched_dot`, a notebook's cells each.
 ONE_CELL = """\
@@ -75,8 +75,8 @@ CELLS = {
     "broken cells beside it": [ONE_CELL, "def softmax(x:\n", "%%time\ndef log_softmax(:"],
     "the imports last": [ANNOTATED, "import torch\nfrom torch import Tensor"],
 }
-BROKEN, LARGE = "broken", "large"  # two that do not pass
-OTHERS = {
+BROKEN, LARGE, UNTOUCHED = "broken", "large", "untouched"
+OTHERS = {  # that do not pass
     BROKEN: [code("import torch"), code("x = 1"), code("def batched_dot(a, b:\n    return a")],
     LARGE: [code(ONE_CELL, outputs=[{"output_type": "stream", "name": "stdout", "text": "x" * (21 << 20)}])],
 }
@@ -100,18 +100,14 @@ def graded(folder: Path, *options: str) -> dict[str, dict]:
     return {Path(each["submission"]).stem: each for each in json.loads(done.out)["reports"]}
 
 
-@pytest.fixture(scope="module")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """The reports of whole chapters."""
-    folder = tmp_path_factory.mktemp("chapters")
-    for chapter, ways in WAYS.items():
-        book = notebooks.filled(chapter)
-        for way in ways:
-            changed = book if way == "filled" else getattr(notebooks, way)(book)
-            save(folder / "handed-in", f"{chapter}-{way}", changed)
-    tensors = course.chapter("tensors")
-    save(folder / "handed-in", "untouched", json.loads((tensors.folder / "tensors.ipynb").read_text(encoding="utf-8")))
-    return graded(folder, "--workers", "2")
+@pytest.fixture(scope="module", params=WAYS)
+def handed_in(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Chapter, dict]:
+    """A chapter, and the reports of its notebook with the references, by what was done to it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    book = notebooks.filled(request.param)
+    for way in WAYS[request.param]:
+        save(folder / "handed-in", way, book if way == "filled" else getattr(notebooks, way)(book))
+    return course.chapter(request.param), graded(folder, "--workers", "2")
 
 
 @pytest.fixture(scope="module")
@@ -120,19 +116,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("small")
     for name, cells in {**{name: list(map(code, cells)) for name, cells in CELLS.items()}, **OTHERS}.items():
         save(folder / "handed-in", name, of(cells))
+    tensors = course.chapter("tensors")
+    save(folder / "handed-in", UNTOUCHED, json.loads((tensors.folder / "tensors.ipynb").read_text(encoding="utf-8")))
     return graded(folder, "--ids", "tensors.batched_dot")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_with_the_references_passes_however_it_looks(name: str, chapters: dict[str, dict]) -> None:
-    verdicts = chapters[name]["verdicts"]
-    assert not {each["exercise"]: each["message"] for each in verdicts if each["status"] != "passed"}
-    asked = {each.id for each in course.chapter(name.partition("-")[0]).exercises}
-    assert asked <= {each["exercise"] for each in verdicts}
-
-
-def test_an_untouched_notebook_counts_as_not_started(chapters: dict[str, dict]) -> None:
-    assert {each["status"] for each in chapters["untouched"]["verdicts"]} == {"not_started"}
+def test_a_notebook_with_the_references_passes_however_it_looks(handed_in: tuple[Chapter, dict]) -> None:
+    chapter, reports = handed_in
+    assert reports.keys() == set(WAYS[chapter.name])
+    for way, report in reports.items():
+        failed = {each["exercise"]: each["message"] for each in report["verdicts"] if each["status"] != "passed"}
+        assert not failed, way
+        assert {each.id for each in chapter.exercises} <= {each["exercise"] for each in report["verdicts"]}, way
 
 
 def test_the_clutter_is_what_it_says() -> None:
@@ -151,6 +146,10 @@ def test_a_cell_that_is_asked_and_broken_is_named(small: dict[str, dict]) -> Non
     (verdict,) = small[BROKEN]["verdicts"]
     assert verdict["status"] == "error"
     assert "cell 3, line 1" in verdict["message"]
+
+
+def test_an_untouched_notebook_counts_as_not_started(small: dict[str, dict]) -> None:
+    assert [each["status"] for each in small[UNTOUCHED]["verdicts"]] == ["not_started"]
 
 
 def test_outputs_too_large_to_read_are_to_be_cleared(small: dict[str, dict]) -> None:
