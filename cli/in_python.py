@@ -123,7 +123,8 @@ def cells_so_far(namespace: dict[str, Any]) -> list[Unit]:
             break
         with suppress(Unreadable):  # what Python could not run either
             source = read_text("", without_magics(text)).units[0].source
-            cells[text] = Unit(f"cell In[{number}]", source)
+            if source.strip():
+                cells[text] = Unit(f"cell In[{number}]", source)
     return list(reversed(cells.values()))
 
 

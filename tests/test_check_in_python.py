@@ -10,7 +10,9 @@ import pytest
 import headwork
 from headwork.cli import in_python
 from headwork.grading.report import Report
+from headwork.grading.submission import LARGEST_CODE
 from headwork.tests.commands import LAYER_NORM, SENTENCE, WRONG, environment
+from headwork.tests.ipython import Session
 
 
 class Shell:
@@ -86,6 +88,50 @@ def test_a_notebooks_cells_are_called_by_their_numbers(home, capsys):
 
 def test_a_cell_that_does_not_parse_is_no_matter_when_another_defines_it(home):
     assert in_notebook("def (", LAYER_NORM).passed
+
+
+def cells_of(*typed: str) -> list[tuple[str, str]]:
+    """What is made of the cells that a session has run."""
+    session = Session()
+    session.typed += typed
+    return [(unit.label, unit.source) for unit in in_python.cells_so_far(session.namespace)]
+
+
+def test_cells_are_read_as_they_were_typed_magics_and_all():
+    typed = ("%%time\nx = 1", "%timeit x", "%%bash\nls", "files = !ls", "y = 2\ny?")
+    read = [("cell In[1]", "pass\nx = 1"), ("cell In[2]", "pass"), ("cell In[4]", "files: '!ls'")]
+    assert cells_of(*typed) == [*read, ("cell In[5]", "y = 2\npass")]
+
+
+def test_a_cell_run_again_unchanged_counts_at_its_last_run():
+    assert cells_of("x = 1", "x = 2", "x = 1", "", "x = 3") == [
+        ("cell In[2]", "x = 2"),
+        ("cell In[3]", "x = 1"),
+        ("cell In[5]", "x = 3"),
+    ]
+
+
+def test_of_a_long_session_the_newest_cells_are_taken():
+    old, large, new = "x = 1", "# " + "x" * (LARGEST_CODE - 20), "y = 2"
+    assert [label for label, _ in cells_of(old, "z" * 30, large, new, "\0")] == ["cell In[3]", "cell In[4]"]
+
+
+def test_without_an_id_the_chapters_that_are_begun_are_checked(home, capsys):
+    report = headwork.check(source="def run_with_hooks(model, hooks): ...")
+    assert {each.exercise for each in report.verdicts} == set(in_python.ids_of("induction"))
+
+
+def test_where_nothing_is_begun_that_is_said(home):
+    with pytest.raises(ValueError, match="defines nothing yet that an exercise asks for"):
+        headwork.check(source="x = 1\n")
+    session = Session(headwork=headwork)
+    with pytest.raises(ValueError, match="Cells count once they have run"):
+        session.run("headwork.check()")
+
+
+def test_a_cell_that_has_not_run_is_asked_for(home, capsys):
+    Session(headwork=headwork).run('headwork.check("gpt2.layer_norm")')
+    assert capsys.readouterr().out.endswith(f"\n  {in_python.NOT_RUN}\n")
 
 
 def test_an_unknown_exercise_names_the_closest(home):
