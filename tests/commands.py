@@ -41,14 +41,14 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**os.environ, **given, **more}
 
 
-def headwork(*arguments: str, cwd: Path, home: Path, **more: str) -> Done:
+def headwork(*arguments: str, cwd: Path, home: Path, seconds: float = 120, **more: str) -> Done:
     ran = subprocess.run(
         [*COMMAND, *arguments],
         cwd=cwd,
         env=environment(home, **more),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds,
         stdin=subprocess.DEVNULL,
     )
     return Done(ran.returncode, ran.stdout, ran.stderr)

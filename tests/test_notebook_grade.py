@@ -95,7 +95,7 @@ def of(cells: list[dict]) -> Book:
 
 def graded(folder: Path, *options: str) -> dict[str, dict]:
     """The reports of all notebooks in the folder `handed-in`, by name."""
-    done = headwork("grade", "handed-in", "--json", *options, cwd=folder, home=folder / "home")
+    done = headwork("grade", "handed-in", "--json", *options, cwd=folder, home=folder / "home", seconds=280)
     assert done.code == 0, done.err
     return {Path(each["submission"]).stem: each for each in json.loads(done.out)["reports"]}
 
