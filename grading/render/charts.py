@@ -112,7 +112,7 @@ def heads(scores: Tensor, layer: int, head: int, title: str = "") -> "altair.Lay
     chosen = place.mark_rect(fill=None, stroke=AMBER, strokeWidth=2.5).transform_filter(
         f"datum.layer == {layer} && datum.head == {head}"
     )
-    return altair.layer(squares.add_params(pick("layer", "head")), chosen)
+    return altair.LayerChart(layer=[squares.add_params(pick("layer", "head")), chosen])
 
 
 def _visible_keys(drawn: Drawn) -> "altair.Chart":
