@@ -23,7 +23,7 @@ OPTIONS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # there is no other machine
 ]
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-WAIT = 60_000  # milliseconds: a cold server loads torch first
+WAIT = 20_000  # milliseconds: a cold server loads torch first
 
 WRONG = """\
 import torch

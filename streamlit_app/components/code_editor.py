@@ -8,7 +8,7 @@ of 0.6 s, when the field is left, on Ctrl+S and on Ctrl+Enter; there the page ke
 on. A text that is another one (a file changed by another program, a reset) takes the place of what is in the field, and
 can be undone there. An `on_change` that could not keep what was typed returns False, and goes on giving the text that
 it held. While somebody types, nothing is drawn anew; the page is when the field is left, on Ctrl+S and on Ctrl+Enter,
-and when something was not kept.
+when something was not kept, and where `on_change` asks for it by `draw_anew(key)`.
 """
 
 import os
@@ -109,6 +109,11 @@ def forget(key: str) -> None:
     """The next drawing starts with the text that it is given, whatever is in the field."""
     st.session_state.pop(_memory(key), None)
     st.session_state.pop(key, None)
+
+
+def draw_anew(key: str) -> None:
+    """For `on_change`: what it has kept changes something that stands beside the field."""
+    st.session_state[_memory(key)].wants_page = True
 
 
 def is_plain() -> bool:

@@ -23,11 +23,13 @@ export class Post {
     this.timer = setTimeout(() => this.now(this.sendDraft), PAUSE)
   }
 
-  /** Sends what has not been sent; a wish for a check is sent always. */
+  /** Sends what has not been sent, or not so that the page is drawn anew; a wish for a check is sent always. */
   now(send = this.send, check = false) {
     clearTimeout(this.timer)
-    if (!check && this.text === this.known) return
+    const draft = send === this.sendDraft
+    if (!check && this.text === this.known && (draft || !this.undrawn)) return
     this.known = this.text
+    this.undrawn = draft
     number = Math.max(number + 1, Date.now())
     send({version: this.version, text: this.text, number, check})
   }
