@@ -1,4 +1,4 @@
-"""Pictures of every page as a browser shows it: `python benchmarks/screenshots.py FOLDER`.
+"""Pictures of every page as a browser shows it: `python benchmarks/screenshots.py FOLDER [desk-light ...]`.
 
 By day and by night, on a desk and on a phone, before and after checks. Prints what is too wide, and every request that
 left the machine.
@@ -43,6 +43,15 @@ class Tour:
         self.page.locator(".st-key-continue a").wait_for()
         self.picture("map", whole=True)
 
+    def texts(self) -> None:
+        for id in ("tensors.rearrange_images", "tensors.diagonals", "gpt2.embed", "gpt2.top_p", "induction.run_with_hooks"):
+            self.visit.chapter(id)
+            self.visit.side("Text")
+            self.picture(id)
+        self.page.goto(f"{self.visit.url}/?exercise=gpt2.nowhere")
+        self.visit.arrives()
+        self.picture("unknown-address")
+
     def reading(self) -> None:
         self.visit.chapter("gpt2.layer_norm")
         self.visit.side("Text")
@@ -82,6 +91,9 @@ class Tour:
         self.page.get_by_role("tab", name="From mine to it").click()
         self.picture("reference", '[data-testid="stTabs"]')
         self.page.get_by_role("button", name="Files").click()
+        file = {"name": "mine.py", "mimeType": "text/x-python", "buffer": b"x = 1\n\ndef top_p(logits): ...\n"}
+        self.page.locator('input[type="file"]').set_input_files(file)
+        self.visit.sees("What was there before")
         self.picture("files")
         self.page.keyboard.press("Escape")
         self.page.get_by_role("button", name="Start again").click()
@@ -105,6 +117,7 @@ def tour(browser: Browser, size: str, scheme: str, folder: Path) -> None:
     ):
         stops = Tour(visit, folder, f"{size}-{scheme}")
         stops.map()
+        stops.texts()
         stops.reading()
         stops.writing()
         stops.looking_back()
@@ -114,15 +127,26 @@ def tour(browser: Browser, size: str, scheme: str, folder: Path) -> None:
             print(f"{stops.name}: LEFT THE MACHINE: {each}")
 
 
-def main(folder: Path) -> None:
+def broken(browser: Browser, folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / "gradebook.sqlite").write_text("no database " * 100)
+        with served(Path(home)) as url, visiting(browser, url) as visit:
+            visit.page.goto(url)
+            visit.sees("is not a gradebook")
+            Tour(visit, folder, "broken").picture("gradebook")
+
+
+def main(folder: Path, wanted: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = chromium(playwright)
         for size in SIZES:
             for scheme in ("light", "dark"):
-                tour(browser, size, scheme, folder)
+                if not wanted or f"{size}-{scheme}" in wanted:
+                    tour(browser, size, scheme, folder)
+        broken(browser, folder)
         browser.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from headwork.streamlit_app import serve
 
@@ -24,6 +24,7 @@ OPTIONS = [
 ]
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 WAIT = 20_000  # milliseconds: a cold server loads torch first
+expect.set_options(timeout=WAIT)
 
 WRONG = """\
 import torch
@@ -157,7 +158,7 @@ class Visit:
 def visiting(browser: Browser, url: str, size: str = "desk", scheme: str = "light", **more: object) -> Iterator[Visit]:
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)
-    context.set_default_timeout(WAIT / 4)
+    context.set_default_timeout(WAIT)
     visit = Visit(context.new_page(), url)
     context.on("request", lambda each: _note(visit, each.url))
     visit.page.on("websocket", lambda each: _note(visit, each.url))
