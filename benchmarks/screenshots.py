@@ -19,11 +19,14 @@ def attention_pattern(q, k):
 """
 
 
+TEXTS = ("tensors.rearrange_images", "tensors.batched_logsumexp", "gpt2.embed", "gpt2.top_p", "induction.run_with_hooks")
+
+
 class Tour:
     """One visitor's way through the pages, with a picture at each stop."""
 
-    def __init__(self, visit: Visit, folder: Path, name: str):
-        self.visit, self.page, self.folder, self.name = visit, visit.page, folder, name
+    def __init__(self, visit: Visit, folder: Path, name: str, size: str = "desk"):
+        self.visit, self.page, self.folder, self.name, self.size = visit, visit.page, folder, name, size
         self.stops = 0
 
     def picture(self, what: str, of: str = "", whole: bool = False) -> None:
@@ -33,7 +36,11 @@ class Tour:
         self.page.wait_for_timeout(700)
         self.stops += 1
         file = self.folder / f"{self.name}-{self.stops:02}-{what}.png"
-        self.page.screenshot(path=file, full_page=whole)
+        if whole:  # what scrolls is within the page
+            width = self.page.viewport_size["width"]
+            self.page.set_viewport_size({"width": width, "height": SIZES["desk"][1] * 3})
+        self.page.screenshot(path=file)
+        self.page.set_viewport_size(dict(zip(("width", "height"), SIZES[self.size], strict=True)))
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide:
             print(f"{file.name}: {wide} px too wide")
@@ -44,7 +51,13 @@ class Tour:
         self.picture("map", whole=True)
 
     def texts(self) -> None:
-        for id in ("tensors.rearrange_images", "tensors.diagonals", "gpt2.embed", "gpt2.top_p", "induction.run_with_hooks"):
+        for id in (
+            "tensors.rearrange_images",
+            "tensors.diagonals",
+            "gpt2.embed",
+            "gpt2.top_p",
+            "induction.run_with_hooks",
+        ):
             self.visit.chapter(id)
             self.visit.side("Text")
             self.picture(id)
@@ -115,7 +128,7 @@ def tour(browser: Browser, size: str, scheme: str, folder: Path) -> None:
         served(Path(home)) as url,
         visiting(browser, url, size, scheme) as visit,
     ):
-        stops = Tour(visit, folder, f"{size}-{scheme}")
+        stops = Tour(visit, folder, f"{size}-{scheme}", size)
         stops.map()
         stops.texts()
         stops.reading()

@@ -29,15 +29,15 @@ def begin(desk: Desk, marking: Marking, id: str, text: str) -> None:
     st.rerun()
 
 
-def show(marking: Marking, exercise: ExerciseText, tries: Sequence[Attempt], is_fresh: bool) -> None:
+def show(check: Check | None, runs: bool, exercise: ExerciseText, tries: Sequence[Attempt], is_fresh: bool) -> None:
     """The check that is under way, or what came of the last one, wherever it was made.
 
-    is_fresh: the text is that of the last attempt.
+    runs: whether the check was running before the attempts were read: what ends later is among them in the next
+    drawing only. is_fresh: the text is that of the last attempt.
     """
-    check = marking.last(exercise.id)
     newest = tries[0] if tries else None
-    say(_aloud(check, newest), key=f"said {exercise.id}")
-    if check and check.running:
+    say(_aloud(check, runs, newest), key=f"said {exercise.id}")
+    if check and runs:
         st.fragment(_watch, run_every=POLL)(check)
         return
     if check and not (newest and newest.finished > check.began) and (said := _no_attempt(check)):
@@ -50,11 +50,11 @@ def show(marking: Marking, exercise: ExerciseText, tries: Sequence[Attempt], is_
             _next(exercise.id)
 
 
-def _aloud(check: Check | None, newest: Attempt | None) -> str:
+def _aloud(check: Check | None, runs: bool, newest: Attempt | None) -> str:
     """What has become of the check, for who cannot see it."""
     if not check:
         return verdict.aloud(newest.verdict) if newest else ""
-    if check.running:
+    if runs:
         return "Your code is being checked."
     if check.report is None:
         return "The check was stopped."

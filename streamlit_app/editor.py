@@ -22,6 +22,8 @@ def show(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> N
 def _side(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> None:
     """Raises NotSaved when the learner's file cannot be read."""
     id = exercise.id
+    check = marking.last(id)
+    runs = bool(check and check.running)
     tries = desk.gradebook.attempts(desk.learner, id, limit=attempts.SHOWN)
     checked = desk.attempted(id, tries[0].submission) if tries else ""
     st.markdown(f"## {logic.plain(exercise.title)}")
@@ -43,7 +45,7 @@ def _side(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> 
         checking.begin(desk, marking, id, edited.text)
     if changed and draws:
         st.rerun()
-    checking.show(marking, exercise, tries, is_fresh=edited.text.strip() in checked)
+    checking.show(check, runs, exercise, tries, is_fresh=edited.text.strip() in checked)
     for each in hints:
         with st.container(key=f"hint-{each.number}"):
             st.html(f'<p class="hw-about">Hint {each.number} of {each.of}</p>')
@@ -111,5 +113,5 @@ def _where(sheet: Sheet) -> None:
     elif sheet.source == "nothing":
         said = "This chapter has no stub yet (<code>headwork build</code> makes it): write the whole definition."
     else:
-        said = "Kept as a draft as you type. Ctrl+Enter checks it."
+        said = "Kept as a draft as you type." + (" Ctrl+Enter checks it." if is_plain() else "")
     st.html(f'<p class="hw-about">{said}</p>')

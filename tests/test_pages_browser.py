@@ -117,9 +117,11 @@ def test_a_server_that_goes_and_comes_back_loses_nothing(browser: Browser, tmp_p
             visit.write("kept = 1\n")
             visit.page.wait_for_timeout(1200)  # longer than the pause after which it is sent
         visit.page.keyboard.type("away = 2")
-        expect(visit.page.get_by_role("dialog")).to_be_visible(timeout=WAIT)
+        expect(visit.page.get_by_role("dialog")).to_be_visible()
         with served(tmp_path / "home", port) as url:
-            expect(visit.page.get_by_role("dialog")).to_have_count(0, timeout=WAIT)  # in which Streamlit says it is away
+            expect(visit.page.get_by_role("dialog")).to_have_count(
+                0, timeout=WAIT
+            )  # in which Streamlit says it is away
             visit.page.keyboard.type("\nback = 3")
             saved = Gradebook.open(tmp_path / "home" / "gradebook.sqlite")
             until = time.monotonic() + WAIT / 1000

@@ -56,6 +56,7 @@ def heatmap(values: Tensor, rows: list[str], columns: list[str], title: str = ""
     label: dict[str, Any] = {
         "labelExpr": "slice(datum.label, 3)",
         "labelOverlap": False,
+        "labelFlush": False,
         "labelLimit": 90,
         "ticks": False,
     }
@@ -101,8 +102,8 @@ def heads(scores: Tensor, layer: int, head: int, title: str = "") -> "altair.Lay
         for column, score in enumerate(columns)
     ]
     place = altair.Chart(altair.Data(values=cells), title=title).encode(
-        altair.X("head:O", axis=altair.Axis(orient="top", labelAngle=0, ticks=False)),
-        altair.Y("layer:O", axis=altair.Axis(ticks=False)),
+        altair.X("head:O", axis=altair.Axis(orient="top", labelAngle=0, labelFlush=False, ticks=False)),
+        altair.Y("layer:O", axis=altair.Axis(labelFlush=False, ticks=False)),
     )
     most = max(float(scores.max()), 1e-9)
     squares = place.mark_rect(stroke=f"{BLUE}33", strokeWidth=0.5, cursor="pointer").encode(
