@@ -1,4 +1,5 @@
-"""Pictures of every page as a browser shows it: `python benchmarks/screenshots.py FOLDER [desk-light ...]`.
+"""Pictures of every page as a browser shows it: `python benchmarks/screenshots.py FOLDER [desk-light ...]`, and the
+README's three: `python benchmarks/screenshots.py --readme`.
 
 By day and by night, on a desk and on a phone, before and after checks. Prints what is too wide, and every request that
 left the machine.
@@ -8,9 +9,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from headwork.tests.browser import RIGHT, SENTENCE, SIZES, SLOW, WRONG, Visit, chromium, served, visiting
+from headwork.chapters.course import chapter
+from headwork.gradebook.store import ME, Gradebook
+from headwork.grading.program import Submission, Unit
+from headwork.grading.report import Report, Verdict
+from headwork.tests.browser import PRINTS, RIGHT, SENTENCE, SIZES, SLOW, WRONG, Visit, chromium, served, visiting
 
 ATTENTION_PATTERN = """\
 def attention_pattern(q, k):
@@ -19,7 +25,15 @@ def attention_pattern(q, k):
 """
 
 
-TEXTS = ("tensors.rearrange_images", "tensors.batched_logsumexp", "gpt2.embed", "gpt2.top_p", "induction.run_with_hooks")
+README = Path(__file__).parent.parent / "docs"
+INTO_VIEW = "each => each.scrollIntoView({block: 'end'})"
+TEXTS = (
+    "tensors.rearrange_images",
+    "tensors.batched_logsumexp",
+    "gpt2.embed",
+    "gpt2.top_p",
+    "induction.run_with_hooks",
+)
 
 
 class Tour:
@@ -149,10 +163,51 @@ def broken(browser: Browser, folder: Path) -> None:
             Tour(visit, folder, "broken").picture("gradebook")
 
 
+def for_the_readme(browser: Browser, folder: Path) -> None:
+    """The map of somebody who has come some way, an exercise and its diagnosis, and a phone at night."""
+    with tempfile.TemporaryDirectory() as home, served(Path(home)) as url:
+        with Gradebook.open(Path(home) / "gradebook.sqlite") as book:
+            for each in [*chapter("tensors").exercises, chapter("gpt2").exercises[0]]:
+                number = book.submit(ME, Submission("draft", (Unit("draft.py", "x = 1"),)), [each.id])
+                book.record(number, Report("draft", (Verdict(each.id, "passed", each.points, each.points),)))
+        with visiting(browser, url) as visit:
+            visit.chapter("gpt2.layer_norm")
+            visit.check(WRONG.replace(PRINTS, ""))
+            visit.sees(SENTENCE)
+            visit.page.get_by_text("What to write").click()
+            visit.page.wait_for_timeout(1000)
+            visit.page.locator(".st-key-top").scroll_into_view_if_needed()
+            visit.page.locator(".hw-verdict").evaluate(INTO_VIEW)
+            visit.page.wait_for_timeout(500)
+            visit.page.screenshot(path=folder / "exercise.png")
+            visit.page.goto(url)
+            visit.page.locator(".st-key-continue a").wait_for()
+            visit.page.wait_for_timeout(1000)
+            visit.page.screenshot(path=folder / "map.png")
+        with visiting(browser, url, "phone", "dark", device_scale_factor=1.5) as visit:
+            visit.chapter("gpt2.layer_norm")
+            visit.side("Exercise")
+            visit.page.locator(".hw-verdict").evaluate(INTO_VIEW)
+            visit.page.wait_for_timeout(1000)
+            visit.page.screenshot(path=folder / "phone.png")
+
+
+def small(file: Path) -> None:
+    """Fewer colours, for pictures that are downloaded with the repository."""
+    Image.open(file).convert("RGB").quantize(96, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
+
+
 def main(folder: Path, wanted: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = chromium(playwright)
+        if folder == Path("--readme"):
+            for_the_readme(browser, README)
+            for file in README.glob("*.png"):
+                small(file)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
         for size in SIZES:
             for scheme in ("light", "dark"):
                 if not wanted or f"{size}-{scheme}" in wanted:

@@ -23,10 +23,13 @@ OPTIONS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # there is no other machine
 ]
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-WAIT = 20_000  # milliseconds: a cold server loads torch first
+WAIT = 60_000  # milliseconds: a cold server loads torch first
 expect.set_options(timeout=WAIT)
 
-WRONG = """\
+PRINTS = """\
+        print("<script>document.title = 'caught'</script> **bold** ![](http://example.com/x.png)")
+"""
+WRONG = f"""\
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +42,7 @@ class LayerNorm(nn.Module):
         self.b = nn.Parameter(torch.zeros(width))
 
     def forward(self, residual: Tensor) -> Tensor:
-        print("<script>document.title = 'caught'</script> **bold** ![](http://example.com/x.png)")
+{PRINTS}\
         mean = residual.mean(-1, keepdim=True)
         variance = residual.var(-1, keepdim=True)
         return (residual - mean) / (variance + self.eps).sqrt() * self.w + self.b
@@ -57,6 +60,33 @@ HOLDS = """text => {
   const lines = [...field?.querySelectorAll(".cm-line") ?? []]
   const held = lines.length ? lines.map(each => each.textContent).join("\\n") : field?.value
   return held?.trimEnd() === text
+}"""
+CONTRAST = """inside => {
+  const channels = colour => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true})
+    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1)
+    return [...canvas.getImageData(0, 0, 1, 1).data]
+  }
+  const over = (top, below) => top.slice(0, 3).map((each, at) => each * top[3] / 255 + below[at] * (1 - top[3] / 255))
+  const ground = element => {
+    if (!element) return [255, 255, 255]
+    const own = channels(getComputedStyle(element).backgroundColor)
+    return own[3] === 255 ? own.slice(0, 3) : over(own, ground(element.parentElement))
+  }
+  const light = colour => {
+    const [r, g, b] = colour.map(each => each / 255).map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const found = {}
+  for (const element of document.querySelectorAll(inside.split(", ").map(each => each + " *").join(", "))) {
+    if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue
+    if (!element.checkVisibility({visibilityProperty: true})) continue
+    const below = ground(element)
+    const [a, b] = [light(over(channels(getComputedStyle(element).color), below)), light(below)]
+    const what = `${element.className || element.tagName} ${getComputedStyle(element).color}`
+    found[what] = Math.min(found[what] ?? 99, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05))
+  }
+  return found
 }"""
 SENTENCE = "This variance divides by n - 1; GPT-2 divides by n."
 

@@ -12,6 +12,7 @@ from headwork.gradebook.store import ME, Gradebook
 from headwork.streamlit_app import serve
 from headwork.tests.browser import (
     CHROMIUM,
+    CONTRAST,
     RIGHT,
     SENTENCE,
     SLOW,
@@ -60,6 +61,15 @@ def mend(visit: Visit) -> None:
     visit.page.keyboard.press("Control+Enter")
 
 
+def can_be_read(visit: Visit) -> None:
+    """All text has the contrast of WCAG 2.2, level AA, as the browser has drawn it."""
+    visit.page.mouse.move(0, 0)
+    visit.page.wait_for_timeout(300)  # until colours have faded in
+    ratios = visit.page.evaluate(CONTRAST, ".st-key-page")
+    assert len(ratios) > 8
+    assert {what: ratio for what, ratio in ratios.items() if ratio < 4.5} == {}
+
+
 def tells_of_the_mistake(visit: Visit) -> None:
     visit.sees(SENTENCE)
     expect(visit.page.locator(".hw-first")).to_contain_text("output[0, 0, 0]")
@@ -75,6 +85,7 @@ def test_the_whole_story(browser: Browser, url: str, size: str, scheme: str) -> 
         page.goto(url)
         page.locator(".st-key-continue a").wait_for(timeout=WAIT)
         visit.is_calm()
+        can_be_read(visit)
         page.get_by_role("link", name="LayerNorm").first.click()
         visit.arrives()
         assert "exercise=gpt2.layer_norm" in page.url
@@ -92,6 +103,7 @@ def test_the_whole_story(browser: Browser, url: str, size: str, scheme: str) -> 
         page.get_by_role("button", name="Show the reference").click()
         page.get_by_role("tab", name="From mine to it").click()
         page.locator(".hw-diff").last.wait_for(timeout=WAIT)
+        can_be_read(visit)
         visit.is_calm()
 
 
