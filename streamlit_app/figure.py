@@ -35,12 +35,13 @@ def is_stale() -> bool:
 def show(desk: Desk, marking: Marking, id: str, block: FigureText) -> None:
     """The figure `id`, drawn as soon as the learner's code can be run; the rest of the page does not wait for it."""
     with st.container(key=f"figure {id}"):
-        waiting = f"waiting {id}" in st.session_state
-        st.fragment(_live, run_every=POLL if waiting else None)(desk, marking, id, block.alt)
+        polls = bool(st.session_state.get(f"waiting {id}"))
+        st.fragment(_live, run_every=POLL if polls else None)(desk, marking, id, block.alt, polls)
         st.html(f'<p class="hw-caption">{words(block.caption)}</p>')
 
 
-def _live(desk: Desk, marking: Marking, id: str, alt: str) -> None:
+def _live(desk: Desk, marking: Marking, id: str, alt: str, polls: bool) -> None:
+    """`polls`: this runs again and again by itself."""
     from headwork.checkers import catalogue
 
     try:
@@ -50,7 +51,7 @@ def _live(desk: Desk, marking: Marking, id: str, alt: str) -> None:
         return
     figure = catalogue.figure(id)
     settings = _settings(figure, id)
-    drawn = _drawn(marking, work, id, settings)
+    drawn = _drawn(marking, work, id, settings, polls)
     last = st.session_state[f"drawn {id}"] = drawn or st.session_state.get(f"drawn {id}")
     if last and last.problem:
         st.html(f'<p class="hw-about">{words(last.problem)}</p>')
@@ -60,7 +61,7 @@ def _live(desk: Desk, marking: Marking, id: str, alt: str) -> None:
         st.html('<p class="hw-about" role="status">Your code is being run…</p>')
 
 
-def _drawn(marking: Marking, work: Submission, id: str, settings: dict[str, Any]) -> "Drawn | None":
+def _drawn(marking: Marking, work: Submission, id: str, settings: dict[str, Any], polls: bool) -> "Drawn | None":
     """What was drawn of this very code and these settings; None while it is being drawn."""
     text = "\n".join(unit.source for unit in work.units)
     key = blake2b(f"{sorted(settings.items())} {text}".encode(), digest_size=16).hexdigest()
@@ -73,20 +74,19 @@ def _drawn(marking: Marking, work: Submission, id: str, settings: dict[str, Any]
         try:
             return future.result(POLL)
         except TimeoutError:
-            _poll(id, True)
+            _poll(id, True, polls)
             return None
-    _poll(id, False)
+    _poll(id, False, polls)
     return future.result()
 
 
-def _poll(id: str, wanted: bool) -> None:
-    """Whether the figure is to be looked at again and again; the page is made anew when that changes."""
-    key = f"waiting {id}"
-    if wanted != (key in st.session_state):
-        if wanted:
-            st.session_state[key] = True
-        else:
-            del st.session_state[key]
+def _poll(id: str, wanted: bool, polls: bool) -> None:
+    """Whether the figure is to be looked at again and again; the page is made anew when that changes.
+
+    A click may take the place of that new page, so it is asked for until it has come.
+    """
+    if wanted != polls:
+        st.session_state[f"waiting {id}"] = wanted
         st.rerun()
 
 
