@@ -1,6 +1,7 @@
 """What an author declares in `checkers/CHAPTER/figures.py`: what a live figure asks of the learner's code, and on what.
 
-A figure has a probe of its name with `_figure` behind it, and a chart of its id in `grading/render/charts.py`.
+A figure has a probe of its name with `_figure` behind it, and a chart of its id in `grading/render/charts.py`. A click
+on a chart turns knobs where the chart has a `charts.pick` of their names, as a map of a model's heads does.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,11 @@ class Knob:
     step: float
     start: float
     only_with: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is turned from one whole number to the next."""
+        return all(float(each).is_integer() for each in (self.low, self.high, self.step, self.start))
 
 
 @dataclass(frozen=True)

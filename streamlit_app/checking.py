@@ -10,6 +10,7 @@ from headwork.gradebook.records import Attempt
 from headwork.grading.report import Report
 from headwork.grading.submission import Unreadable
 from headwork.streamlit_app import frame, logic, verdict
+from headwork.streamlit_app.components.said import say
 from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.marking import Check, Marking
 
@@ -28,21 +29,36 @@ def begin(desk: Desk, marking: Marking, id: str, text: str) -> None:
     st.rerun()
 
 
-def show(desk: Desk, marking: Marking, exercise: ExerciseText, tries: Sequence[Attempt], text: str) -> None:
-    """The check that is under way, or what came of the last one, wherever it was made."""
-    check = marking.last(exercise.id)
-    if check and check.running:
+def show(check: Check | None, runs: bool, exercise: ExerciseText, tries: Sequence[Attempt], is_fresh: bool) -> None:
+    """The check that is under way, or what came of the last one, wherever it was made.
+
+    runs: whether the check was running before the attempts were read: what ends later is among them in the next
+    drawing only. is_fresh: the text is that of the last attempt.
+    """
+    newest = tries[0] if tries else None
+    say(_aloud(check, runs, newest), key=f"said {exercise.id}")
+    if check and runs:
         st.fragment(_watch, run_every=POLL)(check)
         return
-    newest = tries[0] if tries else None
     if check and not (newest and newest.finished > check.began) and (said := _no_attempt(check)):
         st.html(said)
     elif newest:
         _report(Report(newest.submission.name, (newest.verdict,)))
-        if text.strip() not in desk.attempted(exercise.id, newest.submission):
+        if not is_fresh:
             st.html('<p class="hw-about">Your code has changed since this check.</p>')
         if newest.verdict.passed:
             _next(exercise.id)
+
+
+def _aloud(check: Check | None, runs: bool, newest: Attempt | None) -> str:
+    """What has become of the check, for who cannot see it."""
+    if not check:
+        return verdict.aloud(newest.verdict) if newest else ""
+    if runs:
+        return "Your code is being checked."
+    if check.report is None:
+        return "The check was stopped."
+    return check.report.problem or verdict.aloud(check.report.verdicts[0])
 
 
 def _watch(check: Check) -> None:
@@ -56,7 +72,7 @@ def running(check: Check) -> str:
     """How far a check has come, as HTML."""
     at = check.control.progress
     where = f"Case {at.number} of {at.of}: {escape(at.case)}" if at.number else "Getting ready"
-    return f'<p class="hw-running" role="status"><b>{where}</b><span>{check.seconds:.1f} s</span></p>'
+    return f'<p class="hw-running"><b>{where}</b><span>{check.seconds:.1f} s</span></p>'
 
 
 def _no_attempt(check: Check) -> str:

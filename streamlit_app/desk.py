@@ -32,10 +32,16 @@ class NotSaved(Exception):
 class Sheet:
     """The text of an exercise as the editor starts with it."""
 
+    id: str
     text: str
     source: Literal["file", "draft", "stub", "nothing"]
     path: Path | None = None  # of the learner's file
     line: int = 1  # of that file, where the text begins
+
+    @property
+    def label(self) -> str:
+        """What messages call the file, or the draft."""
+        return self.path.name if self.path else draft_label(self.id)
 
 
 @dataclass(frozen=True)
@@ -53,14 +59,14 @@ class Desk:
         if path:
             source = _read(path)
             start, end = _span(source, id)
-            return Sheet(source[start:end], "file", path, source[:start].count("\n") + 1)
+            return Sheet(id, source[start:end], "file", path, source[:start].count("\n") + 1)
         return self._page_sheet(id, self.gradebook.draft(self.learner, id))
 
     def _page_sheet(self, id: str, draft: Draft | None) -> Sheet:
         if draft:
-            return Sheet(draft.text, "draft")
+            return Sheet(id, draft.text, "draft")
         stub = starting_text(id, self.course)
-        return Sheet(stub, "stub" if stub else "nothing")
+        return Sheet(id, stub, "stub" if stub else "nothing")
 
     def save(self, id: str, text: str, base: str) -> None:
         """Keeps the text; `base` is what the editor started from. Raises NotSaved when the file has changed since."""

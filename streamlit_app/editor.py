@@ -6,8 +6,9 @@ import streamlit as st
 
 from headwork.chapters.directives import ExerciseText
 from headwork.gradebook import practice
+from headwork.grading.report import Verdict
 from headwork.streamlit_app import attempts, checking, figure, files, logic, reference, trouble, verdict
-from headwork.streamlit_app.components.code_editor import Edited, code_editor, forget, is_plain
+from headwork.streamlit_app.components.code_editor import Edited, code_editor, draw_anew, forget, is_plain
 from headwork.streamlit_app.desk import Desk, NotSaved, Sheet
 from headwork.streamlit_app.marking import Marking
 
@@ -21,12 +22,15 @@ def show(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> N
 def _side(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> None:
     """Raises NotSaved when the learner's file cannot be read."""
     id = exercise.id
+    check = marking.last(id)
+    runs = bool(check and check.running)
     tries = desk.gradebook.attempts(desk.learner, id, limit=attempts.SHOWN)
+    checked = desk.attempted(id, tries[0].submission) if tries else ""
     st.markdown(f"## {logic.plain(exercise.title)}")
     st.html(f'<p class="hw-about">{escape(logic.about(exercise))}</p>')
     with st.expander("What to write", expanded=not tries), st.container(key="task"):
         st.markdown(logic.shown(exercise.markdown))
-    edited = _editor(desk, id)
+    edited = _editor(desk, id, tries[0].verdict if tries else None, checked)
     with st.container(horizontal=True):
         keys = "Ctrl+Enter" if is_plain() else None  # the code editor has its own
         asked = st.button("Check", type="primary", key=f"check {id}", shortcut=keys)
@@ -41,7 +45,7 @@ def _side(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> 
         checking.begin(desk, marking, id, edited.text)
     if changed and draws:
         st.rerun()
-    checking.show(desk, marking, exercise, tries, edited.text)
+    checking.show(check, runs, exercise, tries, is_fresh=edited.text.strip() in checked)
     for each in hints:
         with st.container(key=f"hint-{each.number}"):
             st.html(f'<p class="hw-about">Hint {each.number} of {each.of}</p>')
@@ -54,19 +58,24 @@ def _take_hint(desk: Desk, id: str) -> None:
     practice.next_hint(desk.gradebook, desk.learner, id)
 
 
-def _editor(desk: Desk, id: str) -> Edited:
-    """The code editor; what is typed in it is kept as it comes."""
-    sheet, base = desk.sheet(id), f"base {id}"
+def _editor(desk: Desk, id: str, last: Verdict | None, checked: str) -> Edited:
+    """The code editor; what is typed in it is kept as it comes. `last`: what was said of `checked`, if anything was."""
+    sheet, base, key = desk.sheet(id), f"base {id}", f"code {id}"
     unsaved = st.session_state.get(f"unsaved {id}")
     if not unsaved or base not in st.session_state:
         st.session_state[base] = sheet.text
 
     def keep(text: str) -> bool:
+        was_fresh = st.session_state[base].strip() in checked
         _keep(desk, id, text, st.session_state[base])
+        if (text.strip() in checked) != was_fresh:
+            draw_anew(key)  # the report says whether it is about this text
         return f"unsaved {id}" not in st.session_state
 
     st.html('<div id="your-code" tabindex="-1"></div>')
-    edited = code_editor(st.session_state[base], key=f"code {id}", first_line=sheet.line, on_change=keep)
+    marked = verdict.marker(last, sheet) if last and sheet.text.strip() in checked else None
+    markers = [marked] if marked else []
+    edited = code_editor(st.session_state[base], key=key, first_line=sheet.line, markers=markers, on_change=keep)
     _where(sheet)
     if unsaved:
         _quarrel(desk, sheet, id, str(unsaved), edited.text)
@@ -104,5 +113,5 @@ def _where(sheet: Sheet) -> None:
     elif sheet.source == "nothing":
         said = "This chapter has no stub yet (<code>headwork build</code> makes it): write the whole definition."
     else:
-        said = "Kept as a draft as you type. Ctrl+Enter checks it."
+        said = "Kept as a draft as you type." + (" Ctrl+Enter checks it." if is_plain() else "")
     st.html(f'<p class="hw-about">{said}</p>')

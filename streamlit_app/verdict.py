@@ -6,6 +6,7 @@ from html import escape
 from headwork.grading.render.clean import clean, one_line
 from headwork.grading.render.words import WORDS, headline, mistake, number
 from headwork.grading.report import CheckResult, Verdict
+from headwork.streamlit_app.desk import Sheet
 
 PRINTED = 200  # lines of the learner's prints that are shown
 WIDEST = 2000  # letters of such a line
@@ -24,10 +25,17 @@ def html(verdict: Verdict) -> str:
     notes = "".join(_line("hw-note", note) for note in verdict.notes)
     score = f"{number(verdict.points)} of {number(verdict.out_of)} points"
     return (
-        f'<section class="hw-verdict hw-{_kind(verdict)}" role="status">'
+        f'<section class="hw-verdict hw-{_kind(verdict)}">'
         f'<p class="hw-head"><span>{word.mark} {word.name}</span><span>{score}</span></p>'
         f"{''.join(said)}{f'<ul>{checks}</ul>' if checks else ''}{notes}</section>"
     )
+
+
+def aloud(verdict: Verdict) -> str:
+    """The verdict in one breath, as plain text."""
+    word = WORDS[verdict.status]
+    said = word.sentence if verdict.passed else headline(verdict)
+    return f"{word.name}: {said} {number(verdict.points)} of {number(verdict.out_of)} points."
 
 
 _DIFFERENCE = re.compile(r"(?P<place>\S.*?) is (?P<got>\S+), expected (?P<want>\S+)\Z")
@@ -58,12 +66,12 @@ def stopped(seconds: float) -> str:
     """What is said when the learner stopped a check."""
     said = _line("hw-sentence", f"Stopped after {seconds:.1f} s.")
     about = _line("hw-note", "Your code was ended, and this does not count as an attempt.")
-    return f'<section class="hw-verdict hw-waiting" role="status">{said}{about}</section>'
+    return f'<section class="hw-verdict hw-waiting">{said}{about}</section>'
 
 
 def problem(message: str) -> str:
     """What is wrong with the text as a whole."""
-    return f'<section class="hw-verdict hw-failed" role="status">{_line("hw-sentence", message)}</section>'
+    return f'<section class="hw-verdict hw-failed">{_line("hw-sentence", message)}</section>'
 
 
 def detail(verdict: Verdict) -> str:
@@ -75,6 +83,14 @@ def detail(verdict: Verdict) -> str:
     elif place and lines[0].startswith(f"{place}, in "):  # a traceback begins with it
         place = ""
     return "\n".join(filter(None, [place, "\n".join(lines)]))
+
+
+def marker(verdict: Verdict, sheet: Sheet) -> tuple[int, str] | None:
+    """The line of the learner's text at which something went wrong, and what; none where no such line is known."""
+    within = range(sheet.line, sheet.line + sheet.text.count("\n") + 1)
+    if verdict.passed or verdict.status == "not_started" or verdict.file != sheet.label or verdict.line not in within:
+        return None
+    return verdict.line, headline(verdict)
 
 
 def lines(text: str) -> str:

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
 
 from headwork.streamlit_app import serve
+from headwork.tests.browser import CONTRAST
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -344,34 +345,6 @@ def test_markers_and_line_numbers_count_from_the_files_line(opening: Open) -> No
     expect(opened.page.locator(".cm-diagnosticText")).to_have_text("AttributeError: no c")
 
 
-CONTRAST = """() => {
-  const channels = colour => {
-    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true})
-    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1)
-    return [...canvas.getImageData(0, 0, 1, 1).data]
-  }
-  const over = (top, below) => top.slice(0, 3).map((each, at) => each * top[3] / 255 + below[at] * (1 - top[3] / 255))
-  const ground = element => {
-    if (!element) return [255, 255, 255]
-    const own = channels(getComputedStyle(element).backgroundColor)
-    return own[3] === 255 ? own.slice(0, 3) : over(own, ground(element.parentElement))
-  }
-  const light = colour => {
-    const [r, g, b] = colour.map(each => each / 255).map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-  }
-  const found = {}
-  const inside = ".hw-code, .hw-keys"
-  for (const element of document.querySelectorAll(inside.split(", ").map(each => each + " *").join(", "))) {
-    if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue
-    if (!element.checkVisibility({visibilityProperty: true})) continue
-    const below = ground(element)
-    const [a, b] = [light(over(channels(getComputedStyle(element).color), below)), light(below)]
-    const what = `${element.className || element.tagName} ${getComputedStyle(element).color}`
-    found[what] = Math.min(found[what] ?? 99, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05))
-  }
-  return found
-}"""
 ALL_KINDS = '''\
 """Words."""
 import torch  # why
@@ -389,12 +362,12 @@ def test_all_text_has_contrast_enough(opening: Open, scheme: str) -> None:
     opened.page.keyboard.type("    x = torch.soft")
     expect(opened.page.locator(".cm-tooltip-autocomplete")).to_be_visible()
     opened.press("ArrowDown")
-    seen = opened.page.evaluate(CONTRAST)
+    seen = opened.page.evaluate(CONTRAST, ".hw-code, .hw-keys")
     opened.press("Escape", "Control+f")
     opened.page.keyboard.type("torch")
     opened.page.locator(".cm-lint-marker").hover()
     expect(opened.page.locator(".cm-diagnosticText")).to_be_visible()
-    seen |= opened.page.evaluate(CONTRAST)
+    seen |= opened.page.evaluate(CONTRAST, ".hw-code, .hw-keys")
     assert len(seen) > 15
     assert {what: ratio for what, ratio in seen.items() if ratio < 4.5} == {}
 

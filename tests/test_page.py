@@ -69,7 +69,7 @@ def test_the_page_of_every_exercise_is_drawn(id: str) -> None:
 
 
 def test_the_text_begins_with_the_chapters_title() -> None:
-    assert "# GPT-2 from its parts" in [each.value for each in opened("gpt2.embed").markdown]
+    assert "# " + plain("GPT-2 from its parts") in [each.value for each in opened("gpt2.embed").markdown]
 
 
 def test_the_answer_to_a_prediction_waits_behind_a_fold() -> None:

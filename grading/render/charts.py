@@ -19,6 +19,7 @@ BLUE, AMBER = "#4479ad", "#c98a2b"
 SHADES = [f"{BLUE}08", BLUE]  # from nearly nothing to full
 MOST_CELLS = 4096
 SMALL = 125  # the side of one of three squares in a row
+PICK = "pick"  # the selection of a chart on which a click turns the figure's knobs
 
 
 class NotDrawable(ValueError):
@@ -55,6 +56,7 @@ def heatmap(values: Tensor, rows: list[str], columns: list[str], title: str = ""
     label: dict[str, Any] = {
         "labelExpr": "slice(datum.label, 3)",
         "labelOverlap": False,
+        "labelFlush": False,
         "labelLimit": 90,
         "ticks": False,
     }
@@ -70,6 +72,48 @@ def heatmap(values: Tensor, rows: list[str], columns: list[str], title: str = ""
         .properties(width="container", height=min(30 * len(rows), 420))
     )
     return shown
+
+
+def pick(*knobs: str) -> "altair.Parameter":
+    """To add to a chart: a click on a mark turns these knobs to the values that the mark's row has under their names.
+
+        heads(scores, layer, head).add_params(pick("layer", "head"))
+
+    The knobs stay beside the chart, for the keyboard, so a figure draws what is picked from its settings.
+    """
+    import altair
+
+    return altair.selection_point(name=PICK, fields=list(knobs), on="click", clear=False, toggle=False)
+
+
+def can_be_picked(picture: Any) -> bool:
+    """Whether a chart, or one of those that it is made of, has a `pick`."""
+    params = getattr(picture, "params", None)
+    return isinstance(params, list) and any(each.name == PICK for each in params)
+
+
+def heads(scores: Tensor, layer: int, head: int, title: str = "") -> "altair.LayerChart":
+    """A square of shades for each head of a model, (layer, head), from 0 to the largest score; one head is framed."""
+    import altair
+
+    cells = [
+        {"layer": row, "head": column, "score": round(float(score), 4)}
+        for row, columns in enumerate(scores)
+        for column, score in enumerate(columns)
+    ]
+    place = altair.Chart(altair.Data(values=cells), title=title).encode(
+        altair.X("head:O", axis=altair.Axis(orient="top", labelAngle=0, labelFlush=False, ticks=False)),
+        altair.Y("layer:O", axis=altair.Axis(labelFlush=False, ticks=False)),
+    )
+    most = max(float(scores.max()), 1e-9)
+    squares = place.mark_rect(stroke=f"{BLUE}33", strokeWidth=0.5, cursor="pointer").encode(
+        altair.Color("score:Q", scale=altair.Scale(domain=[0, most], range=SHADES, clamp=True), legend=None),
+        tooltip=["layer:O", "head:O", "score:Q"],
+    )
+    chosen = place.mark_rect(fill=None, stroke=AMBER, strokeWidth=2.5).transform_filter(
+        f"datum.layer == {layer} && datum.head == {head}"
+    )
+    return altair.LayerChart(layer=[squares.add_params(pick("layer", "head")), chosen])
 
 
 def _visible_keys(drawn: Drawn) -> "altair.Chart":

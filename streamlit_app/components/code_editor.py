@@ -8,10 +8,11 @@ of 0.6 s, when the field is left, on Ctrl+S and on Ctrl+Enter; there the page ke
 on. A text that is another one (a file changed by another program, a reset) takes the place of what is in the field, and
 can be undone there. An `on_change` that could not keep what was typed returns False, and goes on giving the text that
 it held. While somebody types, nothing is drawn anew; the page is when the field is left, on Ctrl+S and on Ctrl+Enter,
-and when something was not kept.
+when something was not kept, and where `on_change` asks for it by `draw_anew(key)`.
 """
 
 import os
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ from headwork.streamlit_app.components import assets
 from headwork.streamlit_app.components.memory import Memory
 
 ROW = 22  # pixels of a line of the plain field
+SESSION = "editor session"  # in the session: its name, by which editors know that the server was started again
 PLAIN = "plain editor"  # in the session: why there are plain fields
 PLAIN_STYLE = 'font-family: "Source Code Pro", ui-monospace, Menlo, Consolas, monospace; tab-size: 4; white-space: pre;'
 LOST = "The code editor could not be loaded, so this is a plain text field."
@@ -111,6 +113,11 @@ def forget(key: str) -> None:
     st.session_state.pop(key, None)
 
 
+def draw_anew(key: str) -> None:
+    """For `on_change`: what it has kept changes something that stands beside the field."""
+    st.session_state[_memory(key)].wants_page = True
+
+
 def is_plain() -> bool:
     """True where text areas stand in for the editor: by wish, or because it could not be loaded."""
     wished = os.environ.get("HEADWORK_PLAIN_EDITOR") == "1"
@@ -126,7 +133,7 @@ def _editor(field: _Field) -> None:
     data = {
         "key": field.key, "script": assets.address(), "version": memory.version, "text": memory.shown,
         "label": field.label, "lines": field.lines, "first_line": field.first_line, "markers": field.markers,
-        "read_only": field.read_only,
+        "read_only": field.read_only, "session": st.session_state.setdefault(SESSION, secrets.token_hex(6)),
     }  # fmt: skip
     _component()(key=widget, data=data, on_sent_change=lambda: field.received(widget), on_lost_change=lost)
 

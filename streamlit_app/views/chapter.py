@@ -13,6 +13,10 @@ from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.logic import plain
 from headwork.streamlit_app.overview import MARKS
 
+TO_THIS_PLACE = """<script>
+document.querySelector('.st-key-list [class*="st-key-now-"]')?.scrollIntoView({block: "center"})
+</script>"""
+
 
 def show() -> None:
     desk = frame.desk()
@@ -79,6 +83,7 @@ def _contents(label: str, here: Chapter, id: str, part: overview.Part) -> None:
         for each in chapters():
             if each.name != here.name:
                 st.page_link(frame.CHAPTER, label=plain(each.title), query_params={"exercise": logic.place(each.name)})
+        st.html(TO_THIS_PLACE, unsafe_allow_javascript=True)
 
 
 def _headings(titles: tuple[str, ...]) -> None:
@@ -89,8 +94,10 @@ def _headings(titles: tuple[str, ...]) -> None:
 def _text(desk: Desk, here: Chapter, id: str) -> None:
     """The part of the chapter's text around an exercise."""
     if not here.exercises or here.exercises[0].id == id:
-        st.markdown(f"# {here.title}")
+        st.markdown(f"# {plain(here.title)}")
         st.html(f'<p class="hw-lead">{escape(here.summary)}</p>')
+    else:
+        st.html(f'<h1 class="hw-unseen">{escape(here.title)}</h1>')
     for at, block in enumerate(logic.part(here, id)):
         _block(block, at, desk, here.name)
     _ways_on(id)
