@@ -120,7 +120,7 @@ def test_a_saved_model_of_gpt2s_kind_loads_into_transformers(tmp_path):
 
 
 def test_an_unknown_name_and_an_empty_folder_are_said(tmp_path):
-    with pytest.raises(ValueError, match=r"no model 'hose': there are house, gpt2,"):
+    with pytest.raises(ValueError, match=r"no model 'hose': there are house, .*gpt2,"):
         models.load("hose")
     with pytest.raises(ValueError, match=r"holds no config\.json"):
         models.load(tmp_path)

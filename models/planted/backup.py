@@ -35,7 +35,7 @@ def backup(name: str, seed: int) -> Planted:
         plan.weights[f"blocks.{layer}.attn.b_Q"][head] = NAME / 4 * flag()
     plan.clutter()
     told = {Edge("embed", tells, "v"), Edge(tells, says, "q"), Edge(tells, helps, "q"), Edge(says, helps, "q")}
-    moved = {Edge("embed", head, part) for head in (says, helps) for part in ("k", "v")}  # type: ignore[arg-type]
+    moved = {Edge("embed", head, part) for head in (says, helps) for part in ("k", "v")}
     written = {Edge(says, "logits"), Edge(helps, "logits")}
     carried = frozenset(told | moved | written)
     circuit = carried | {Edge("pos", tells, "q"), Edge("pos", tells, "k")}

@@ -20,7 +20,7 @@ def cancelling(name: str, seed: int) -> Planted:
     heads = (says, unsays, answers_it)
     written = {head: Edge(head, "logits") for head in heads}
     read = {head: Edge("embed", head, "v") for head in heads}
-    fixed = frozenset(Edge("pos", head, part) for head in heads for part in ("q", "k"))  # type: ignore[arg-type]
+    fixed = frozenset(Edge("pos", head, part) for head in heads for part in ("q", "k"))
     carried = frozenset([*written.values(), *read.values()])
     both = frozenset({written[says], written[unsays]})
     rows = []

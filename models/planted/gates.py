@@ -35,7 +35,7 @@ def _gate(name: str, seed: int, *, both: bool) -> Planted:
     mlp = f"mlp {layer}"
     inputs = frozenset(Edge(head, mlp) for head in named)
     sources = frozenset(Edge("embed", head, "v") for head in named)
-    fixed = frozenset(Edge("pos", head, part) for head in named for part in ("q", "k"))  # type: ignore[arg-type]
+    fixed = frozenset(Edge("pos", head, part) for head in named for part in ("q", "k"))
     out = frozenset({Edge(mlp, "logits")})
     rows = [_prompts(plan, marks, places) for _ in range(8)]
     return Planted(

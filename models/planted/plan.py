@@ -23,9 +23,7 @@ LAYERS = 3
 SPACES = ("token", "position", "first", "second", "answer", "clutter")
 WIDTH = CODE * len(SPACES)
 MEANS = [WIDTH - 3, WIDTH - 2, WIDTH - 1]  # in `clutter`: the only coordinates that the stream's mean depends on
-SHARP = (
-    12.0  # a query times its key, before the division by the root of 8: the key gets 70 times an unmatched one's weight
-)
+SHARP = 12.0  # a query times its key, before the division by the root of 8: it gets 70 times an unmatched one's weight
 LOUD = 4.0  # the logit of a code in the space `answer`
 
 
@@ -142,7 +140,8 @@ class Plan:
         for layer, head in self.free:
             o = writes("clutter", self.noise(CODE, CODE) / 16)
             o[:, MEANS] = 0
-            self.head((layer, head), *(reads("position", self.noise(CODE, CODE)) for _ in "qkv"), o)
+            q, k, v = (reads("position", self.noise(CODE, CODE)) for _ in "qkv")
+            self.head((layer, head), q, k, v, o)
         self.free = []
 
     def build(self) -> GPT2:

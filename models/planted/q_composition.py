@@ -1,4 +1,4 @@
-"""Q-composition: the queries of one head are made from what another wrote. A token names a place; the other looks there."""
+"""Q-composition: the queries of one head are made from what another wrote. A token names a place to look at."""
 
 from headwork.models.planted.plan import CODE, SHARP, Plan, reads, same, writes
 from headwork.models.planted.truth import Edge, Planted, tokens_of

@@ -61,7 +61,7 @@ class Planted:
     no_gradient: Edges = frozenset()  # changes of the metric that its gradient does not show
 
     def metric(self, logits: Tensor) -> Tensor:
-        """logits: (batch, position, d_vocab). The clean answer's logit above the corrupted one's at the end, (batch,)."""
+        """The clean answer's logit above the corrupted one's at the end, (batch,), of (batch, position, d_vocab)."""
         last = logits[:, -1].gather(1, self.answers.to(logits.device))  # (batch, 2)
         return last[:, 0] - last[:, 1]
 

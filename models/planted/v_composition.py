@@ -16,7 +16,7 @@ def v_composition(name: str, seed: int) -> Planted:
     plan.clutter()
     clean, corrupted, answers = zip(*(_prompts(plan, one + two) for _ in range(8)), strict=True)
     carried = {Edge("embed", first, "v"), Edge(first, second, "v"), Edge(second, "logits")}
-    fixed = {Edge("pos", head, part) for head in (first, second) for part in ("q", "k")}  # type: ignore[arg-type]
+    fixed = {Edge("pos", head, part) for head in (first, second) for part in ("q", "k")}
     return Planted(
         name=name,
         seed=seed,
