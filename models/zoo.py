@@ -157,14 +157,14 @@ def _folder(name: str | Path) -> Path:
     if stored.are_in(Path(name)):
         return Path(name)
     if name in OPENAI:
-        return _fetched(str(name))
+        return fetched(str(name))
     if Path(name).is_dir():
         raise ValueError(stored.why_not(Path(name)))
     raise ValueError(f"there is no model {str(name)!r}: there are {', '.join(names())}")
 
 
-def _fetched(name: str) -> Path:
-    """OpenAI's files, from transformers' cache or over the network."""
+def fetched(name: str) -> Path:
+    """The folder of OpenAI's files, from transformers' cache or over the network. Raises Unavailable."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from transformers.utils.hub import cached_file
 
