@@ -304,6 +304,19 @@ def test_folding_shows_what_the_layer_norms_of_a_planted_model_hide():
     assert all(made.model.state_dict()[f"blocks.{layer}.attn.b_Q"].any() for layer in range(3))
 
 
+def test_the_figures_of_the_card_are_those_of_brute_force():
+    card = (zoo.SHIPPED.parent / "cards" / "planted.md").read_text(encoding="utf-8")
+    for family in FAMILIES:
+        effects = effects_of(family)
+        made = effects.made
+        alone = [(how, edge) for how, edges in truth(made).items() for edge in edges]
+        least = min(abs(effects.change(how, [edge]).mean()) for how, edge in alone)
+        counts = [len(list(every_edge(made.model.config))), len(made.edges), len(made.noised), len(made.denoised)]
+        cut = "-" if made.cut is None else len(made.cut)
+        metrics = f"{effects.clean.mean():.2f} | {effects.corrupted.mean():.2f}"
+        assert f"| `{family}` | {metrics} | {' | '.join(map(str, counts))} | {cut} | {least:.3f} |" in card
+
+
 def test_an_unknown_family_is_said():
     with pytest.raises(ValueError, match="no planted model 'xor': there are k-composition,"):
         planted("xor")
