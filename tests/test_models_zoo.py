@@ -142,6 +142,12 @@ def test_without_the_weights_and_a_network_one_line_says_what_to_run(tmp_path):
     assert done.stderr == ""
 
 
+def test_every_command_ends_with_that_line_and_exit_code_2():
+    from headwork.cli.errors import said
+
+    assert said(models.Unavailable("gpt2 is not on this machine")) == (2, "gpt2 is not on this machine")
+
+
 def test_weights_in_transformers_cache_are_found_without_a_network(tmp_path):
     """A cache as a download leaves it, with a tiny model in GPT-2's place."""
     home = tmp_path / "hub" / "models--openai-community--gpt2"
