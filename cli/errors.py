@@ -42,8 +42,9 @@ def _unusable() -> tuple[type[Exception], ...]:
     from headwork.gradebook.errors import GradebookError
     from headwork.gradebook.workspace import WorkspaceError
     from headwork.grading.submission import Unreadable
+    from headwork.models.zoo import Unavailable
 
-    return BuildError, ChapterError, GradebookError, UnknownExercise, Unreadable, WorkspaceError
+    return BuildError, ChapterError, GradebookError, Unavailable, UnknownExercise, Unreadable, WorkspaceError
 
 
 def _faults() -> tuple[type[Exception], ...]:

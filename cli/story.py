@@ -14,6 +14,7 @@ def run(file: str | None, *, prompt: str, p: float, seed: int, model: str, json:
 
     from headwork.checkers import catalogue
     from headwork.checkers.gpt2.figures import story
+    from headwork.cli.openai import provide
     from headwork.grading.figure import draw
     from headwork.grading.render.charts import NotDrawable, chart, credits
     from headwork.grading.resources import UnknownModel, folder_of
@@ -22,6 +23,7 @@ def run(file: str | None, *, prompt: str, p: float, seed: int, model: str, json:
     target = Target(Path(file) if file else workspace().file("gpt2"), None)
     try:
         submission = target.read()
+        provide(model)
         folder_of(model)
         settings = catalogue.figure(FIGURE).settings({"prompt": prompt, "p": p, "seed": seed})
         inputs = story(prompt, p, seed, model)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # torch is imported when a model is asked for
     import torch
     from torch import Tensor
 
+    from headwork.models.config import Config
     from headwork.models.gpt2 import GPT2
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -50,25 +51,43 @@ def names() -> list[str]:
     return list(dict.fromkeys([*folders(), *OPENAI]))
 
 
-def load(name: str | Path, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> GPT2:
+def load(
+    name: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    fold_layer_norm: bool = False,
+    center_unembed: bool = False,
+) -> GPT2:
     """The model of this name, or of this folder, with its tokenizer; in float32 unless `dtype` says otherwise.
 
+    fold_layer_norm, center_unembed: the same function from other weights, see `headwork.models.folding`.
     Raises ValueError for an unknown name, Unavailable when OpenAI's weights cannot be got.
     """
-    from safetensors.torch import load_file
-
+    from headwork.models import stored
     from headwork.models.tokenizer import Tokenizer
 
     folder = _folder(name)
     model = build(
-        json.loads((folder / "config.json").read_text(encoding="utf-8")), load_file(folder / FILES[-1]), dtype
+        json.loads((folder / "config.json").read_text(encoding="utf-8")),
+        stored.read(folder / FILES[-1]),
+        dtype,
+        fold_layer_norm=fold_layer_norm,
+        center_unembed=center_unembed,
     )
     if (folder / "tokenizer.json").exists():
         model.tokenizer = Tokenizer(folder / "tokenizer.json")
     return model.to(device)
 
 
-def build(settings: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> GPT2:
+def build(
+    settings: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    dtype: torch.dtype | None = None,
+    *,
+    fold_layer_norm: bool = False,
+    center_unembed: bool = False,
+) -> GPT2:
     """The model of a `config.json` and of the tensors beside it: what `headwork.grading.resources` hands to probes.
 
     Raises ValueError when they do not fit, for our own form PyTorch's RuntimeError.
@@ -84,6 +103,8 @@ def build(settings: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch
     else:
         config = read_config(settings)
         own = from_transformers(state, config)
+    if fold_layer_norm or center_unembed:
+        own, config = _rewritten(own, config, dtype or torch.float32, fold_layer_norm, center_unembed)
     with torch.device("meta"):  # no time for random weights, and no numbers drawn
         model = GPT2(config)
     model.to(dtype or torch.float32).to_empty(device="cpu")
@@ -91,6 +112,21 @@ def build(settings: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch
         bias.zero_()
     model.load_state_dict(own)
     return model.eval()
+
+
+def _rewritten(
+    own: dict[str, Tensor], config: Config, dtype: torch.dtype, fold: bool, center: bool
+) -> tuple[dict[str, Tensor], Config]:
+    """The weights folded and centred, from what is stored and not from its rounding to the asked dtype."""
+    import torch
+
+    from headwork.models import folding
+
+    wide = torch.promote_types(dtype, torch.float32)
+    own = {name: tensor.to(torch.promote_types(wide, tensor.dtype)) for name, tensor in own.items()}
+    if fold:
+        own, config = folding.fold_layer_norm(own, config)
+    return folding.center_unembed(own, config) if center else (own, config)
 
 
 def save(model: GPT2, folder: Path) -> None:
@@ -113,20 +149,22 @@ def save(model: GPT2, folder: Path) -> None:
 
 def _folder(name: str | Path) -> Path:
     """Where the model's files are."""
+    from headwork.models import stored
+
     found = folders()
     if str(name) in found:
         return found[str(name)]
-    if (Path(name) / FILES[-1]).is_file():
+    if stored.are_in(Path(name)):
         return Path(name)
     if name in OPENAI:
-        return _fetched(str(name))
+        return fetched(str(name))
     if Path(name).is_dir():
-        raise ValueError(f"{name} holds no {FILES[-1]}")
+        raise ValueError(stored.why_not(Path(name)))
     raise ValueError(f"there is no model {str(name)!r}: there are {', '.join(names())}")
 
 
-def _fetched(name: str) -> Path:
-    """OpenAI's files, from transformers' cache or over the network."""
+def fetched(name: str) -> Path:
+    """The folder of OpenAI's files, from transformers' cache or over the network. Raises Unavailable."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from transformers.utils.hub import cached_file
 

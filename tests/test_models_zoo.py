@@ -83,28 +83,6 @@ def test_a_folder_that_transformers_wrote_in_float64_loses_nothing(tmp_path):
     assert models.load(tmp_path).tokenizer is None
 
 
-@torch.no_grad()
-def test_at_the_size_of_gpt2_small_the_logits_are_those_of_transformers(tmp_path):
-    """Its 124 million weights at random, with biases and scales moved away from 0 and 1."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    torch.manual_seed(6)
-    theirs = GPT2LMHeadModel(GPT2Config(attn_implementation="eager")).eval()
-    for parameter in theirs.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(0.1 * torch.randn(parameter.shape))
-    theirs.save_pretrained(tmp_path)
-    tokens = torch.randint(50257, (2, 9))
-    ours = models.load(tmp_path)
-    assert ours.config == Config(50257, 1024, 768, 12, 3072, 12)
-    single, double = ours(tokens), ours.double()(tokens)
-    assert sum(parameter.numel() for parameter in ours.parameters()) == 124_439_808
-    del ours
-    expected = theirs.double()(tokens).logits
-    assert worst(double, expected) <= 1e-9
-    assert worst(single.double(), expected) <= 1e-5
-
-
 @pytest.mark.parametrize(
     "config",
     [
@@ -142,9 +120,9 @@ def test_a_saved_model_of_gpt2s_kind_loads_into_transformers(tmp_path):
 
 
 def test_an_unknown_name_and_an_empty_folder_are_said(tmp_path):
-    with pytest.raises(ValueError, match=r"no model 'hose': there are house, gpt2,"):
+    with pytest.raises(ValueError, match=r"no model 'hose': there are house, .*gpt2,"):
         models.load("hose")
-    with pytest.raises(ValueError, match=r"holds no model\.safetensors"):
+    with pytest.raises(ValueError, match=r"holds no config\.json"):
         models.load(tmp_path)
 
 
@@ -162,6 +140,12 @@ def test_without_the_weights_and_a_network_one_line_says_what_to_run(tmp_path):
     assert line.startswith("gpt2 is not on this machine")
     assert line.endswith("""run once python -c "from headwork.models import load; load('gpt2')" True""")
     assert done.stderr == ""
+
+
+def test_every_command_ends_with_that_line_and_exit_code_2():
+    from headwork.cli.errors import said
+
+    assert said(models.Unavailable("gpt2 is not on this machine")) == (2, "gpt2 is not on this machine")
 
 
 def test_weights_in_transformers_cache_are_found_without_a_network(tmp_path):
