@@ -50,7 +50,9 @@ def shows(page: Page, layer: int, head: int) -> None:
     for name, value in (("layer", layer), ("head", head)):
         expect(page.get_by_role("slider", name=name)).to_have_value(str(value))
     framed = page.locator(f'svg.marks path[stroke="{charts.AMBER}"]')
-    expect(framed).to_have_attribute("aria-label", re.compile(f"head: {head}; layer: {layer}"))
+
+    expect(framed.first).to_have_attribute("aria-label", re.compile(f"head: {head}; layer: {layer}"))
+    expect(framed).to_have_count(1)  # for a moment, the picture before it is there too
 
 
 def click(page: Page, layer: int, head: int) -> None:
