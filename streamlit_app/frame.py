@@ -35,5 +35,5 @@ def show() -> None:
     st.set_page_config(page_title="Headwork", page_icon=looks.ICON, layout="wide", initial_sidebar_state="collapsed")
     st.html(looks.style())
     pages = [st.Page(MAP, title="Headwork", default=True), st.Page(CHAPTER, title="Headwork")]
-    with trouble.told(), st.container(key="page"):
+    with st.container(key="page"), trouble.told():
         st.navigation(pages, position="hidden").run()

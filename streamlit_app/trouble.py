@@ -7,8 +7,8 @@ import streamlit as st
 
 from headwork.chapters.course import ChapterError
 from headwork.gradebook.errors import GradebookError
+from headwork.streamlit_app import verdict
 from headwork.streamlit_app.desk import NotSaved
-from headwork.streamlit_app.logic import plain
 
 
 @contextmanager
@@ -16,4 +16,4 @@ def told() -> Iterator[None]:
     try:
         yield
     except (ChapterError, GradebookError, NotSaved) as problem:
-        st.error(plain(str(problem)), icon=None)
+        st.html(verdict.problem(str(problem)))
