@@ -9,7 +9,7 @@ setup(
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
         "headwork.grading": ["schemas/*.json"],
-        "headwork.models": ["tokenizers/*/*", "weights/README.md", "weights/*/*"],
+        "headwork.models": ["cards/*.md", "tokenizers/*/*", "weights/README.md", "weights/*/*"],
         "headwork.streamlit_app.components": ["*.css", "*.js", "editor/*", "editor/src/*", "editor/built/*"],
         "headwork.streamlit_app": ["style.css"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],

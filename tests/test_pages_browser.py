@@ -134,6 +134,7 @@ def test_a_server_that_goes_and_comes_back_loses_nothing(browser: Browser, tmp_p
             expect(visit.page.get_by_role("dialog")).to_have_count(
                 0, timeout=WAIT
             )  # in which Streamlit says it is away
+            visit.code.focus()  # which the dialog had taken, and gives back in its own time
             visit.page.keyboard.type("\nback = 3")
             saved = Gradebook.open(tmp_path / "home" / "gradebook.sqlite")
             until = time.monotonic() + WAIT / 1000
