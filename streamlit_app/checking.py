@@ -7,7 +7,7 @@ import streamlit as st
 
 from headwork.chapters.directives import ExerciseText
 from headwork.gradebook.records import Attempt
-from headwork.grading.report import Report
+from headwork.grading.report import Verdict
 from headwork.grading.submission import Unreadable
 from headwork.streamlit_app import frame, logic, verdict
 from headwork.streamlit_app.components.said import say
@@ -43,7 +43,7 @@ def show(check: Check | None, runs: bool, exercise: ExerciseText, tries: Sequenc
     if check and not (newest and newest.finished > check.began) and (said := _no_attempt(check)):
         st.html(said)
     elif newest:
-        _report(Report(newest.submission.name, (newest.verdict,)))
+        _report(newest.verdict)
         if not is_fresh:
             st.html('<p class="hw-about">Your code has changed since this check.</p>')
         if newest.verdict.passed:
@@ -85,15 +85,14 @@ def _no_attempt(check: Check) -> str:
     return "".join(verdict.html(each) for each in report.verdicts) if report.faulty else ""
 
 
-def _report(report: Report) -> None:
-    for each in report.verdicts:
-        st.html(verdict.html(each))
-        detail = verdict.detail(each)
-        if detail and not each.passed:
-            st.html(verdict.lines(detail))
-        if each.printed.strip():
-            with st.expander("What your code printed"):
-                st.html(verdict.lines(verdict.printed(each)))
+def _report(last: Verdict) -> None:
+    st.html(verdict.html(last))
+    detail = verdict.detail(last)
+    if detail and not last.passed:
+        st.html(verdict.lines(detail))
+    if last.printed.strip():
+        with st.expander("What your code printed"):
+            st.html(verdict.lines(verdict.printed(last)))
 
 
 def _next(id: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headwork.chapters.course import COURSE
 from headwork.chapters.made import EXERCISES, section
+from headwork.grading.bindings import bound
 from headwork.grading.parsing import parse
 
 
@@ -48,15 +49,8 @@ def _starting_text(source: str, id: str) -> str:
 
 @lru_cache(maxsize=512)
 def _names(source: str, id: str) -> frozenset[str]:
-    found: set[str] = set()
-    for node in parse(_stub(source, id)).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            found |= {
-                each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-            }
-    return frozenset(found)
+    nodes = (node for node in parse(_stub(source, id)).body if not isinstance(node, ast.Import | ast.ImportFrom))
+    return frozenset(name for node in nodes for name in bound(node))
 
 
 def _stub(source: str, id: str) -> str:

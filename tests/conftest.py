@@ -1,6 +1,7 @@
 """What every test stands on: one thread, so that several can share few cores, and a home of its own."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +22,33 @@ def grader():
 
     with Grader(slow=False) as grader:
         yield grader
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """The small course, built."""
+    from headwork.authoring.build import build
+    from headwork.tests.small_course import names, write_course
+
+    folder, solutions = write_course(tmp_path / "course")
+    build(course=folder, solutions=solutions, names=names)
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path, course: Path):
+    """A learner of the small course, without a workspace."""
+    from headwork.gradebook.store import Gradebook
+    from headwork.streamlit_app.desk import Desk
+
+    return Desk(Gradebook.open(tmp_path / "gradebook.sqlite"), course=course)
+
+
+@pytest.fixture
+def at_work(tmp_path: Path, course: Path, desk):
+    """The same learner in a workspace."""
+    from headwork.gradebook import workspace
+    from headwork.streamlit_app.desk import Desk
+
+    workspace.init(tmp_path / "mine", course=course)
+    return Desk(desk.gradebook, workspace.find(tmp_path / "mine", course), course=course)

@@ -1,6 +1,10 @@
 """A course of two small chapters, written into a folder for the tests of what is made from chapters."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headwork.streamlit_app.desk import Desk
 
 NAMES = {"shapes.scaler": ["Scaler"], "shapes.half": ["half"], "shapes.heads": ["HEADS"], "later.apply": ["apply"]}
 
@@ -169,3 +173,9 @@ def write_course(folder: Path) -> tuple[Path, Path]:
         (course / name / "chapter.md").write_text(text, encoding="utf-8")
         (solutions / f"{name}.py").write_text(solution, encoding="utf-8")
     return course, solutions
+
+
+def file_of(desk: "Desk") -> Path:
+    """The learner's own file of chapter `shapes`, for one in a workspace."""
+    assert desk.workspace
+    return desk.workspace.file("shapes.half")

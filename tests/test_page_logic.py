@@ -6,41 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from headwork.authoring.build import build
 from headwork.chapters.course import chapter, chapters
 from headwork.chapters.directives import Block, ExerciseText, Predict, Prose
-from headwork.gradebook import workspace
-from headwork.gradebook.store import ME, Gradebook
+from headwork.gradebook.store import ME
 from headwork.grading.report import CheckResult, Verdict
 from headwork.streamlit_app import logic, verdict
 from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.stubs import starting_text
-from headwork.tests.small_course import names, write_course
-
-
-@pytest.fixture
-def course(tmp_path: Path) -> Path:
-    folder, solutions = write_course(tmp_path / "course")
-    build(course=folder, solutions=solutions, names=names)
-    return folder
-
-
-@pytest.fixture
-def desk(tmp_path: Path, course: Path) -> Desk:
-    return Desk(Gradebook.open(tmp_path / "gradebook.sqlite"), course=course)
-
-
-@pytest.fixture
-def at_work(tmp_path: Path, course: Path, desk: Desk) -> Desk:
-    """A desk in a workspace."""
-    workspace.init(tmp_path / "mine", course=course)
-    return Desk(desk.gradebook, workspace.find(tmp_path / "mine", course), course=course)
-
-
-def file_of(desk: Desk) -> Path:
-    assert desk.workspace
-    return desk.workspace.file("shapes.half")
-
+from headwork.tests.small_course import file_of
 
 # Where the learner is
 

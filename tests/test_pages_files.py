@@ -6,47 +6,22 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from headwork.authoring.build import build
-from headwork.gradebook import workspace
 from headwork.gradebook.store import Gradebook
 from headwork.grading.program import Submission, Unit
 from headwork.streamlit_app import diff, files
 from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.split import split
 from headwork.streamlit_app.takeaway import as_notebook, as_python, bring_in
-from headwork.tests.small_course import names, write_course
+from headwork.tests.small_course import file_of
 
 HALF = "from torch import Tensor\n\n\ndef half(x: Tensor) -> Tensor:\n    return x / 2\n"
 EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def course(tmp_path: Path) -> Path:
-    folder, solutions = write_course(tmp_path / "course")
-    build(course=folder, solutions=solutions, names=names)
-    return folder
-
-
-@pytest.fixture
-def desk(tmp_path: Path, course: Path) -> Desk:
-    return Desk(Gradebook.open(tmp_path / "gradebook.sqlite"), course=course)
-
-
-@pytest.fixture
 def another(tmp_path: Path, course: Path) -> Desk:
     """Another learner's."""
     return Desk(Gradebook.open(tmp_path / "another.sqlite"), course=course)
-
-
-@pytest.fixture
-def at_work(tmp_path: Path, course: Path, desk: Desk) -> Desk:
-    workspace.init(tmp_path / "mine", course=course)
-    return Desk(desk.gradebook, workspace.find(tmp_path / "mine", course), course=course)
-
-
-def file_of(desk: Desk) -> Path:
-    assert desk.workspace
-    return desk.workspace.file("shapes.half")
 
 
 def notebook(*cells: str) -> bytes:

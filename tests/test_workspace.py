@@ -9,21 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from headwork.authoring.build import build
 from headwork.chapters.course import ChapterError
 from headwork.gradebook import workspace
 from headwork.gradebook.workspace import MARKER, MEANING, Workspace, WorkspaceError, find, init
-from headwork.tests.small_course import names, write_course
 
 FILES = ("shapes/exercises.py", "shapes/shapes.ipynb", "later/exercises.py", "later/later.ipynb")
 LATER = "later/exercises.py"
-
-
-@pytest.fixture
-def course(tmp_path: Path) -> Path:
-    chapters, solutions = write_course(tmp_path / "course")
-    build(course=chapters, solutions=solutions, names=names)
-    return chapters
 
 
 @pytest.fixture
