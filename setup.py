@@ -9,7 +9,14 @@ setup(
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
         "headwork.grading": ["schemas/*.json"],
-        "headwork.models": ["cards/*.md", "tokenizers/*/*", "weights/README.md", "weights/*/*"],
+        "headwork.models": [
+            "cards/*.md",
+            "recipes/start/*",
+            "tokenizers/*/*",
+            "weights/README.md",
+            "weights/*/*",
+            "weights/*/checkpoints/*",
+        ],
         "headwork.streamlit_app.components": ["*.css", "*.js", "editor/*", "editor/src/*", "editor/built/*"],
         "headwork.streamlit_app": ["style.css"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],

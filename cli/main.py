@@ -35,6 +35,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Seed = Annotated[int, typer.Option(help="Which inputs are drawn; the same seed draws the same.", metavar="S")]
+Model = Annotated[str, typer.Argument(help="A model of the list: addition.", metavar="NAME")]
 Exercise = Annotated[str, typer.Argument(help="An exercise: gpt2.layer_norm, or layer_norm.", metavar="ID")]
 
 
@@ -257,6 +258,73 @@ def new(
     from headwork.cli import author
 
     return author.new(exercise, json=json)
+
+
+models = typer.Typer(
+    help="""The models that come with the course: list, train and measure them.
+
+    Examples: [cyan]headwork models list[/], [cyan]headwork models verify addition[/]""",
+    no_args_is_help=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(models, name="models", rich_help_panel=MACHINE)
+
+
+@models.callback(invoke_without_command=True)
+def _(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@models.command("list")
+def list_models(json: Json = False) -> int:
+    """Show the models: what they are, whether they are here, and their checkpoints.
+
+    A model is loaded by its name, `headwork.models.load("addition")`, and as it was before step 1200 of its training
+    by `load("addition@1200")`. Folders with models of your own are named in $HEADWORK_MODELS.
+
+    Example: [cyan]headwork models list[/]
+    """
+    from headwork.cli import models as command
+
+    return command.list_models(json=json)
+
+
+@models.command("train")
+def train_model(
+    model: Model,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option(help="Another seed, another model; the shipped one has 0.", metavar="S")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write; when left out, the shipped model is replaced.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Train a model by its recipe. Ctrl-C keeps what is done, and the same command goes on from there.
+
+    On one machine, with one PyTorch and as many threads, a seed gives the same weights to the bit, however often it
+    was stopped. The recipes are in models/recipes, and what they cost is in models/cards.
+
+    Example: [cyan]headwork models train addition --seed 1 --out mine/addition[/], then
+    [cyan]HEADWORK_MODELS=mine headwork models verify addition[/]
+    """
+    from headwork.cli import models as command
+
+    return command.train(model, device=device, seed=seed, out=out, json=json)
+
+
+@models.command("verify")
+def verify_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; all when left out.", metavar="NAME")] = None,
+    json: Json = False,
+) -> int:
+    """Measure models, and write the figures into their cards. Fails when one does not do what it must.
+
+    Example: [cyan]headwork models verify addition brackets[/]
+    """
+    from headwork.cli import models as command
+
+    return command.verify(names or [], json=json)
 
 
 @app.command(rich_help_panel=MACHINE)

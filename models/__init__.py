@@ -6,10 +6,18 @@ if TYPE_CHECKING:
     from headwork.models.config import Config as Config
     from headwork.models.gpt2 import GPT2 as GPT2
     from headwork.models.zoo import Unavailable as Unavailable
+    from headwork.models.zoo import checkpoints as checkpoints
     from headwork.models.zoo import load as load
     from headwork.models.zoo import names as names
 
-HOMES = {"Config": "config", "GPT2": "gpt2", "Unavailable": "zoo", "load": "zoo", "names": "zoo"}
+HOMES = {
+    "Config": "config",
+    "GPT2": "gpt2",
+    "Unavailable": "zoo",
+    "checkpoints": "zoo",
+    "load": "zoo",
+    "names": "zoo",
+}
 
 
 def __getattr__(name: str) -> Any:

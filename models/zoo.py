@@ -2,15 +2,17 @@
 
 A model is a folder of `config.json` and `model.safetensors`, as transformers writes them for GPT2LMHeadModel, and
 `tokenizer.json` if it has words. A model that transformers' class cannot be has `"model_type": "headwork"`, the
-fields of Config, and our own names for its weights.
+fields of Config, and our own names for its weights. Copies from along its training are `checkpoints/STEP.safetensors`
+in the same form; `name@STEP` names one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ SHIPPED = Path(__file__).parent / "weights"
 VARIABLE = "HEADWORK_MODELS"
 OPENAI = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
+CHECKPOINTS = "checkpoints"
 
 
 class Unavailable(Exception):
@@ -61,16 +64,17 @@ def load(
 ) -> GPT2:
     """The model of this name, or of this folder, with its tokenizer; in float32 unless `dtype` says otherwise.
 
-    fold_layer_norm, center_unembed: the same function from other weights, see `headwork.models.folding`.
-    Raises ValueError for an unknown name, Unavailable when OpenAI's weights cannot be got.
+    `load("addition@1200")` is the model as it was before step 1200 of its training, for the steps in
+    `checkpoints("addition")`. fold_layer_norm, center_unembed: the same function from other weights, see
+    `headwork.models.folding`. Raises ValueError for an unknown name, Unavailable when OpenAI's weights cannot be got.
     """
     from headwork.models import stored
     from headwork.models.tokenizer import Tokenizer
 
-    folder = _folder(name)
+    folder, weights = _files(name)
     model = build(
         json.loads((folder / "config.json").read_text(encoding="utf-8")),
-        stored.read(folder / FILES[-1]),
+        stored.read(weights),
         dtype,
         fold_layer_norm=fold_layer_norm,
         center_unembed=center_unembed,
@@ -129,22 +133,98 @@ def _rewritten(
     return folding.center_unembed(own, config) if center else (own, config)
 
 
-def save(model: GPT2, folder: Path) -> None:
-    """Writes a folder that `load` reads, and transformers too where its GPT-2 can be such a model."""
+def checkpoints(name: str | Path) -> list[int]:
+    """The steps at which copies of the model were kept while it was trained; `load(f"{name}@{step}")` gives one."""
+    return [] if name in OPENAI and name not in folders() else steps_in(_folder(name))
+
+
+def save(model: GPT2, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+    """Writes a folder that `load` reads, and transformers too where its GPT-2 can be such a model.
+
+    dtype: what the weights are stored in, their own when None. Each file is there whole or not at all. Raises
+    ValueError for weights that `dtype` cannot hold.
+    """
+    settings, state = _as_stored(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(state, folder / FILES[-1], {"format": "pt"}, dtype=dtype)
+    with _beside(folder / FILES[0]) as new:
+        new.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def save_checkpoint(model: GPT2, folder: Path, step: int, *, dtype: torch.dtype | None = None) -> None:
+    """Writes the weights as they are at a step of training, in the form that `save` has."""
+    file = checkpoint_file(folder, step)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(_as_stored(model)[1], file, {"format": "pt"}, dtype=dtype)
+
+
+def checkpoint_file(folder: Path, step: int) -> Path:
+    return folder / CHECKPOINTS / f"{step}.safetensors"
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps of the checkpoints in a model's folder."""
+    return sorted(int(file.stem) for file in (folder / CHECKPOINTS).glob("*.safetensors") if file.stem.isdecimal())
+
+
+def write_tensors(
+    state: Mapping[str, Tensor], file: Path, metadata: dict[str, str], *, dtype: torch.dtype | None = None
+) -> None:
+    """Writes a safetensors file, whole or not at all. Raises ValueError for weights that `dtype` cannot hold."""
     from safetensors.torch import save_file
 
+    written = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
+    lost = [name for name, tensor in state.items() if dtype and not written[name].isfinite().all()]
+    if lost:
+        raise ValueError(f"{dtype} cannot hold the weights {', '.join(lost)}, so {file.name} was not written")
+    with _beside(file) as new:
+        save_file(written, new, metadata)
+
+
+def copy_whole(source: Path, file: Path) -> None:
+    """Copies a file so that it is there whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(file) as new:
+        shutil.copyfile(source, new)
+
+
+def _as_stored(model: GPT2) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The settings and the tensors of a model's files."""
     from headwork.models.convert import to_transformers, write_config
 
     try:
         settings, state = write_config(model.config), to_transformers(model.state_dict(), model.config)
     except ValueError:
-        settings, state = {"model_type": "headwork", **asdict(model.config)}, model.state_dict()
+        settings, state = {"model_type": "headwork", **asdict(model.config)}, dict(model.state_dict())
     if model.config.tied:
         state.pop("lm_head.weight", None)  # stored once
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / FILES[-1], {"format": "pt"})
-    (folder / FILES[-1]).chmod(0o644)  # safetensors leaves it to its owner, and a worker may be somebody else
+    return settings, state
+
+
+@contextmanager
+def _beside(file: Path) -> Iterator[Path]:
+    """A path in the same folder to write to; what is there at the end of the block takes the file's place."""
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield new
+        new.chmod(0o644)  # safetensors leaves it to its owner, and a worker may be somebody else
+        os.replace(new, file)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _files(name: str | Path) -> tuple[Path, Path]:
+    """The model's folder, and the file of its weights: at a step of its training for `name@step`."""
+    whole, at, step = str(name).rpartition("@")
+    if not at or str(name) in folders() or Path(name).is_dir():
+        folder = _folder(name)
+        return folder, folder / FILES[-1]
+    kept = checkpoints(whole)
+    if not step.isdecimal() or int(step) not in kept:
+        known = f"it has {', '.join(map(str, kept))}" if kept else "it has none"
+        raise ValueError(f"{whole} has no checkpoint {step!r}: {known}")
+    folder = _folder(whole)
+    return folder, checkpoint_file(folder, int(step))
 
 
 def _folder(name: str | Path) -> Path:

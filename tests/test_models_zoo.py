@@ -120,7 +120,7 @@ def test_a_saved_model_of_gpt2s_kind_loads_into_transformers(tmp_path):
 
 
 def test_an_unknown_name_and_an_empty_folder_are_said(tmp_path):
-    with pytest.raises(ValueError, match=r"no model 'hose': there are house, .*gpt2,"):
+    with pytest.raises(ValueError, match=r"no model 'hose': there are .*house.*, gpt2,"):
         models.load("hose")
     with pytest.raises(ValueError, match=r"holds no config\.json"):
         models.load(tmp_path)
@@ -140,12 +140,6 @@ def test_without_the_weights_and_a_network_one_line_says_what_to_run(tmp_path):
     assert line.startswith("gpt2 is not on this machine")
     assert line.endswith("""run once python -c "from headwork.models import load; load('gpt2')" True""")
     assert done.stderr == ""
-
-
-def test_every_command_ends_with_that_line_and_exit_code_2():
-    from headwork.cli.errors import said
-
-    assert said(models.Unavailable("gpt2 is not on this machine")) == (2, "gpt2 is not on this machine")
 
 
 def test_weights_in_transformers_cache_are_found_without_a_network(tmp_path):
