@@ -34,6 +34,7 @@ __all__ = [
     "chapter",
     "chapters",
     "exercise_text",
+    "packages_of",
 ]
 
 COURSE = Path(__file__).parent
@@ -93,6 +94,12 @@ def exercise_text(id: str, course: Path = COURSE) -> ExerciseText:
         if exercise.id == id:
             return exercise
     raise ChapterError(f"no exercise {id!r}: there are {', '.join(each.id for each in within.exercises) or 'none'}")
+
+
+def packages_of(id: str, course: Path = COURSE) -> tuple[str, ...]:
+    """What answers to an exercise may import: its chapter's packages, but for those that it goes without."""
+    without = exercise_text(id, course).without
+    return tuple(each for each in chapter(id.partition(".")[0], course).packages if each not in without)
 
 
 def _names(course: Path) -> list[str]:

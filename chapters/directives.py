@@ -17,12 +17,13 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 
 from headwork.chapters.fields import Place, positive, read_fields, text, texts, whole
 
+COMMENT = re.compile(r"^<!-- .* -->\n", re.MULTILINE)  # a line for authors, which learners do not see
 LONGEST_NAME = 32  # an exercise's name is part of a notebook's cell ids, which hold 64 letters
 
 
 @dataclass(frozen=True)
 class Prose:
-    """Markdown as it stands between two directives, byte for byte."""
+    """Markdown as it stands between two directives, byte for byte, but for lines that are comments."""
 
     markdown: str
 
@@ -40,6 +41,7 @@ class ExerciseText:
     hints: tuple[str, ...]
     markdown: str  # what to write
     line: int  # where the directive stands in chapter.md
+    without: tuple[str, ...] = ()  # packages of the chapter that this exercise's answers may not import
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ def read_blocks(source: str, tokens: list[Token], file: str, chapter: str) -> tu
     start = 0
 
     def add_prose(end: int) -> None:
-        prose = "".join(lines[start:end])
+        prose = COMMENT.sub("", "".join(lines[start:end]))
         if prose.strip():
             blocks.append(Prose(prose))
 
@@ -179,9 +181,11 @@ def _exercise(content: str, place: Place, id: str, kind: type[ExerciseText] = Ex
         "minutes": whole(1, 10_000),
         "points": positive(),
         "hints": texts(at_least=2),
+        "without": texts(default=()),
     }
     values = read_fields(head, fields, Place(place.file, place.line + 1, place.what))
-    return kind(id=id, markdown=markdown, line=place.line, **{**values, "hints": tuple(values["hints"])})
+    lists = {key: tuple(values[key]) for key in ("hints", "without")}
+    return kind(id=id, markdown=markdown, line=place.line, **{**values, **lists})
 
 
 def _finding(content: str, place: Place, id: str) -> ExerciseText:

@@ -55,8 +55,21 @@ class Grader:
     def warm(self, chapters: Iterable[str]) -> None:
         """Starts the workers of `chapters` and returns at once, so that they load torch while we do other things."""
         for chapter in chapters:
-            if chapter not in self.servers:
-                self.servers[chapter] = Server(chapter, course.chapter(chapter).packages, self.setting)
+            self.server(chapter)
+
+    def server(self, chapter: str, packages: tuple[str, ...] | None = None) -> Server:
+        """The worker for what may import `packages`: the chapter's, or fewer of them, for which it has another."""
+        usual = course.chapter(chapter).packages
+        allowed = usual if packages is None else packages
+        place = chapter if allowed == usual else " ".join([chapter, "with", *allowed])
+        if place not in self.servers:
+            self.servers[place] = Server(chapter, allowed, self.setting)
+        return self.servers[place]
+
+    def drop(self, server: Server) -> None:
+        """Ends a worker; the next call for it starts a new one."""
+        self.servers = {place: each for place, each in self.servers.items() if each is not server}
+        server.close()
 
     def grade(
         self, submission: Submission, ids: Sequence[str] | None = None, on_verdict: OnVerdict | None = None
@@ -141,11 +154,14 @@ class _Verdicts:
 
 
 class Conversation:
-    """What is said with one submission's process. When the process is stopped, the next exercise gets a new one."""
+    """What is said with one submission's processes, one for each set of packages that exercises may import.
+
+    When a process is stopped, the next exercise gets a new one.
+    """
 
     def __init__(self, grader: Grader, chapter: str):
         self.grader, self.chapter = grader, chapter
-        self.session: Session | None = None
+        self.sessions: dict[tuple[str, ...], Session] = {}
 
     def __enter__(self) -> "Conversation":
         return self
@@ -154,45 +170,52 @@ class Conversation:
         self.hang_up()
 
     def hang_up(self) -> None:
-        if self.session:
-            self.grader.control.close(self.session)
-            self.session = None
+        while self.sessions:
+            self.grader.control.close(self.sessions.popitem()[1])
 
     def ask(self, program: Program, exercise: Exercise) -> Outcome:
         """Puts the quick cases and, when the learner's code got through them, the slow ones."""
         from headwork.grading.expect import known
 
         device = self.grader.setting.device
-        self.grader.warm([self.chapter])
+        packages = course.packages_of(exercise.id)
+        self.grader.server(self.chapter, packages)
         facts = known(exercise.id, self.grader.seed, False, device)  # while the worker may still be loading torch
-        quick = self.put(program, exercise.id, facts.runs, exercise.seconds, exercise.forbid)
+        quick = self.put(program, exercise.id, facts.runs, exercise.seconds, exercise.forbid, packages)
         outcome = Outcome(program, known=facts, quick=quick)
         if self.grader.slow and exercise.slow_seconds and outcome.quick.went_through:
             outcome.slow_known = known(exercise.id, self.grader.seed, True, device)
             runs, seconds = outcome.slow_known.runs, exercise.slow_seconds
-            outcome.slow = self.put(program, exercise.id, runs, seconds, exercise.forbid)
+            outcome.slow = self.put(program, exercise.id, runs, seconds, exercise.forbid, packages)
         return outcome
 
-    def _session(self) -> Session:
-        if self.session is None:
-            self.grader.warm([self.chapter])
+    def _session(self, packages: tuple[str, ...]) -> Session:
+        if packages not in self.sessions:
+            server = self.grader.server(self.chapter, packages)
             try:
-                self.session = self.grader.servers[self.chapter].session()
+                self.sessions[packages] = server.session()
             except WorkerFault:
-                self.grader.servers.pop(self.chapter).close()
-                self.grader.warm([self.chapter])  # once more, with a new worker
-                self.session = self.grader.servers[self.chapter].session()
-            self.grader.control.hold(self.session)
-        return self.session
+                self.grader.drop(server)
+                self.sessions[packages] = self.grader.server(self.chapter, packages).session()  # a new worker, once
+        self.grader.control.hold(self.sessions[packages])
+        return self.sessions[packages]
 
-    def put(self, program: Program, probe: str, runs: list[Run], seconds: float, forbid: tuple[str, ...] = ()) -> Heard:
+    def put(
+        self,
+        program: Program,
+        probe: str,
+        runs: list[Run],
+        seconds: float,
+        forbid: tuple[str, ...] = (),
+        packages: tuple[str, ...] | None = None,
+    ) -> Heard:
         """Puts runs to the program by the probe of this id, and returns what its process said.
 
-        Raises WorkerFault and Stopped.
+        The program may import `packages`: without them, all that the chapter allows. Raises WorkerFault and Stopped.
         """
         control = self.grader.control
         control.go_on()
-        session = self._session()
+        session = self._session(course.chapter(self.chapter).packages if packages is None else packages)
         heard = Heard([Observation() for _ in runs])
         tree, bodies = encode([[run.case.name, run.case.inputs] for run in runs])
         job = {
@@ -226,7 +249,7 @@ def find_program(submission: Submission, exercise: Exercise) -> tuple[Program, b
     A folder may hold an untouched exercises.py beside a notebook that was worked in: where the whole gives a stub,
     each file is looked at by itself. Raises Unusable.
     """
-    packages, stub = course.chapter(chapter_of(exercise)).packages, stub_of(exercise.id)
+    packages, stub = course.packages_of(exercise.id), stub_of(exercise.id)
     program = extract(submission, exercise.names, packages, exercise.also)
     if stub is None or definitions(program, exercise.names) != stub:
         return program, False
@@ -266,13 +289,12 @@ def _nothing_in(submission: Submission) -> str:
 def stub_of(id: str) -> tuple[str, ...] | None:
     """What the exercise's stub defines, normalised; None where the chapter has not been built since it was added."""
     exercise = catalogue.exercise(id)
-    chapter = course.chapter(chapter_of(exercise))
-    path = chapter.folder / "exercises.py"
+    path = course.chapter(chapter_of(exercise)).folder / "exercises.py"
     if not path.exists():
         return None
     made = read_text("exercises.py", path.read_text(encoding="utf-8"))
     try:
-        return definitions(extract(made, exercise.names, chapter.packages), exercise.names)
+        return definitions(extract(made, exercise.names, course.packages_of(id)), exercise.names)
     except MissingName:
         return None
 

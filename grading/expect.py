@@ -50,7 +50,7 @@ def reference_source(exercise: Exercise) -> str:
 @lru_cache(maxsize=1024)
 def program_of(source: str, exercise: Exercise) -> Program:
     """The program in our own `source`. Raises Unusable."""
-    packages = course.chapter(chapter_of(exercise)).packages
+    packages = course.packages_of(exercise.id)
     return extract(read_text("reference.py", source), exercise.names, packages, exercise.also)
 
 

@@ -31,6 +31,19 @@ OURS = [
     "grading/wire.py",
     "grading/worker.py",
 ]
+# What a chapter that allows headwork.models gets of it: the class, its hooks, and what reads it from a file. Recipes,
+# measures, planted weights and what else may come there can hold answers, and are left out.
+SHOWN_OF_MODELS = [
+    "__init__.py",
+    "config.py",
+    "convert.py",
+    "gpt2.py",
+    "gpt2_tokenizer.py",
+    "hooks.py",
+    "tokenizer.py",
+    "tokenizers",
+    "zoo.py",
+]
 # Not bubblewrap's own --dev: for its terminals it makes a second user namespace, in which a server that is not root
 # could give only the first submission a PID namespace of its own.
 NODES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]
@@ -175,5 +188,5 @@ def _own(chapter: str, packages: tuple[str, ...]) -> dict[str, str]:
     probes = f"checkers/{chapter}/probes"
     names = [*OURS, probes if (root / probes).is_dir() else f"{probes}.py"]
     if any(package.split(".")[:2] == ["headwork", "models"] for package in packages):
-        names.append("models")
+        names += [f"models/{name}" for name in SHOWN_OF_MODELS]
     return {f"{HOME}/headwork/{name}": str(root / name) for name in names}

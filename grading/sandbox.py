@@ -24,6 +24,7 @@ POLL_SECONDS = 0.05
 PAGE = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
 MAX_SAID = 32 << 20  # bytes of headers in answer to one job; a byte of JSON may cost the reader thirty
 MAX_SHOWN = 512 << 20  # bytes of tensors
+PRELOADED = {"einops": "einops", "regex": "regex", "headwork.models": "headwork.models.gpt2"}  # package and module
 
 
 class WorkerFault(Exception):
@@ -90,7 +91,7 @@ class Server:
         if _stopping:
             raise WorkerFault("stopped")
         ours, theirs = socket.socketpair()
-        preload = ["numpy", *(each for each in self.packages if each in ("einops", "regex"))]
+        preload = ["numpy", *(PRELOADED[each] for each in self.packages if each in PRELOADED)]
         order = {
             "forks": self.forks,
             "channel": theirs.fileno(),

@@ -37,6 +37,23 @@ def test_front_matter_becomes_the_chapters_fields(tmp_path):
     assert later.prerequisites == ("shapes",)
 
 
+def test_an_exercise_may_go_without_some_of_its_chapters_packages(tmp_path):
+    folder, _ = write_course(tmp_path)
+    path = folder / "shapes" / "chapter.md"
+    path.write_text(path.read_text().replace("\npoints:", "\nwithout: [einops]\npoints:", 1))
+    first, *others = course.chapter("shapes", folder).exercises
+    assert course.packages_of(first.id, folder) == ("torch",)
+    assert all(course.packages_of(each.id, folder) == ("torch", "einops") for each in others)
+
+
+def test_a_line_that_is_a_comment_is_for_authors_only(tmp_path):
+    folder, _ = write_course(tmp_path)
+    path = folder / "shapes" / "chapter.md"
+    path.write_text(path.read_text() + "\nEnd <!-- of -->\n\n<!-- section: nothing -->\n\nof the text.\n")
+    last = course.chapter("shapes", folder).blocks[-1]
+    assert isinstance(last, Prose) and last.markdown.endswith("End <!-- of -->\n\n\nof the text.\n")
+
+
 def test_blocks_stand_in_the_order_of_the_text(tmp_path):
     folder, _ = write_course(tmp_path)
     kinds = [type(block) for block in course.chapter("shapes", folder).blocks]

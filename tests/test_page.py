@@ -207,7 +207,7 @@ def test_the_contents_of_the_chapter_lead_to_all_its_exercises() -> None:
     app.session_state["contents"] = True
     found = links(app.run())
     assert found["**○** Nucleus sampling"] == "gpt2.top_p"
-    assert found["Hooks, or how to experiment on a network"] == "induction.run_with_hooks"
+    assert found["Hooks, heads and circuits"] == "induction.hook_point"
     assert '<p class="hw-section">Choosing a token: the nucleus</p>' in html(app)
 
 

@@ -207,10 +207,135 @@ def credits(drawn: Drawn) -> str:
     return f"Written by your {', '.join(names[:-1])} and {names[-1]}, in {times}{words}."
 
 
+def _loss_per_position(drawn: Drawn) -> Any:
+    import altair
+
+    uniform, period = drawn.inputs["uniform"], drawn.inputs["period"]
+    losses = table(drawn.values.get("losses"), "loss_per_token", 2 * period)
+    rows = [
+        {"position": place, "loss": round(float(loss), 4), "copy": "first" if place <= period else "second"}
+        for place, loss in enumerate(losses, start=1)
+    ]
+    line = (
+        altair.Chart(altair.Data(values=rows))
+        .mark_line(point=True)
+        .encode(
+            altair.X("position:Q", title="position of the token"),
+            altair.Y("loss:Q", title="loss in nats", scale=altair.Scale(domainMin=0)),
+            altair.Color("copy:N", scale=altair.Scale(domain=["first", "second"], range=[AMBER, BLUE])),
+            tooltip=["position:Q", "loss:Q", "copy:N"],
+        )
+    )
+    guess = altair.Chart(altair.Data(values=[{"loss": uniform}])).mark_rule(strokeDash=[4, 4], color="#888")
+    return altair.layer(line, guess.encode(altair.Y("loss:Q"))).properties(width="container", height=260)
+
+
+def _square(cells: Any, title: str = "") -> "altair.Chart":
+    """A small square of attention; the words are in the tooltips, since there is no room for them beside it."""
+    import altair
+
+    chart: altair.Chart = (
+        altair.Chart(cells, title=title)
+        .mark_rect(stroke=f"{BLUE}33", strokeWidth=0.5)
+        .encode(
+            altair.X("k:O", title="key", axis=altair.Axis(orient="top", labels=False, ticks=False)),
+            altair.Y("q:O", title="query", axis=altair.Axis(labels=False, ticks=False)),
+            altair.Color("weight:Q", scale=altair.Scale(domain=[0, 1], range=SHADES, clamp=True), legend=None),
+            tooltip=["query:N", "key:N", "weight:Q"],
+        )
+    )
+    return chart
+
+
+def _cells(pattern: Tensor, words: list[str], **more: Any) -> list[dict[str, Any]]:
+    """A row of data for each query and each key that it may look at."""
+    return [
+        {**more, "q": q, "k": k, "query": f"{q} {query}", "key": f"{k} {words[k]}", "weight": round(float(weight), 4)}
+        for q, query in enumerate(words)
+        for k, weight in enumerate(pattern[q][: q + 1])
+    ]
+
+
+def _head_patterns(drawn: Drawn) -> Any:
+    import altair
+
+    words, heads = drawn.inputs["words"], drawn.inputs["heads"]
+    patterns = table(drawn.values.get("patterns"), "run_with_cache", 1, heads, len(words), len(words))[0]
+    squares = [
+        _square(altair.Data(values=_cells(pattern, words)), f"{drawn.inputs['layer']}.{head}").properties(
+            width=SMALL, height=SMALL
+        )
+        for head, pattern in enumerate(patterns)
+    ]
+    return altair.hconcat(*squares, spacing=8)
+
+
+def _score_map(drawn: Drawn) -> Any:
+    """The scores as a grid; beside it the pattern of the head that was clicked, at first of the one that "
+    "scores most."""
+    import altair
+
+    shown, words = drawn.inputs["shown"], drawn.inputs["words"]
+    layers, heads = shown.shape[:2]
+    scores = table(drawn.values.get("scores"), drawn.inputs["score"], layers, heads)
+    best = divmod(int(scores.argmax()), heads)
+    picked = altair.selection_point(
+        fields=["layer", "head"], value=[{"layer": best[0], "head": best[1]}], empty=False, toggle=False
+    )
+    grid = [
+        {"layer": layer, "head": head, "score": round(float(scores[layer, head]), 3)}
+        for layer in range(layers)
+        for head in range(heads)
+    ]
+    edge = altair.condition(picked, altair.value(AMBER), altair.value(f"{BLUE}33"))
+    squares = (
+        altair.Chart(altair.Data(values=grid), title=drawn.inputs["score"])
+        .mark_rect(strokeWidth=2, cursor="pointer")
+        .encode(
+            altair.X("head:O", axis=altair.Axis(labelAngle=0)),
+            altair.Y("layer:O", sort="descending"),
+            altair.Color("score:Q", scale=altair.Scale(range=SHADES), legend=altair.Legend(title=None)),
+            stroke=edge,
+            tooltip=["layer:O", "head:O", "score:Q"],
+        )
+        .add_params(picked)
+        .properties(width=45 * heads, height=45 * layers)
+    )
+    cells = [
+        cell
+        for layer in range(layers)
+        for head in range(heads)
+        for cell in _cells(shown[layer, head], words, layer=layer, head=head)
+    ]
+    pattern = _square(altair.Data(values=cells), "where the chosen head looks").transform_filter(picked)
+    side = 45 * layers
+    return altair.hconcat(squares, pattern.properties(width=side, height=side)).resolve_scale(color="independent")
+
+
+def _match_matrix(drawn: Drawn) -> Any:
+    """Two squares, each row stretched from its smallest score to its largest: raw queries, and effective ones."""
+    import altair
+
+    words = drawn.inputs["words"]
+    squares = []
+    for name in ("raw", "effective"):
+        scores = table(drawn.values.get(name), "induction_circuit", len(words), len(words))
+        low, high = scores.amin(1, keepdim=True), scores.amax(1, keepdim=True)
+        found = int((scores.argmax(1) == torch.arange(len(words))).sum())
+        title = f"{name} embeddings: {found} of {len(words)} on the diagonal"
+        square = heatmap((scores - low) / (high - low).clamp(min=1e-9), words, words, title)
+        squares.append(square.properties(width=260, height=260))
+    return altair.hconcat(*squares, spacing=12)
+
+
 CHARTS: dict[str, Callable[[Drawn], Any]] = {
     "gpt2.visible_keys": _visible_keys,
     "gpt2.one_head": _one_head,
     "gpt2.sampling_distribution": _sampling_distribution,
     "gpt2.story": _story,
+    "induction.head_patterns": _head_patterns,
+    "induction.loss_per_position": _loss_per_position,
+    "induction.match_matrix": _match_matrix,
+    "induction.score_map": _score_map,
     "tensors.diagonals": _diagonals,
 }

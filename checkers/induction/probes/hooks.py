@@ -1,4 +1,7 @@
-"""What is asked of answers in chapter `induction`. Learners' processes hold this file: it contains no answer."""
+"""What is asked of answers in chapter `induction`: hooks.
+
+Learners' processes hold this file: it contains no answer, and imports no `headwork.models`.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headwork.checkers.probing import Answer, Case, gradient, load
+from headwork.checkers.probing import Answer, Case, Unfit, gradient, load
 
 
 class _HookPoint(nn.Module):
@@ -192,3 +195,131 @@ def _gradient(run: Callable[..., Tensor], model: _Model, case: Case) -> Any:
     output = gradient(through, case.cotangent, patch=case.patch)
     looked = run(model, case.tokens, [("hook_embed", lambda activation, hook_point: None)])
     return {"patch": output["patch"], "the output of a run that only looks": looked.requires_grad}
+
+
+def hook_point(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    """Each question is put to a hook point of its own."""
+    questions = {
+        "without hooks": _nobody_looks,
+        "shown": _is_shown,
+        "replaced by each": _each_replaces,
+        "zeros": _zeros,
+        "after removal": _after_removal,
+        "one of two alike": _one_of_two_alike,
+        "takes itself off": _takes_itself_off,
+        "another's hooks": _another_point,
+        "gradient": _through_point,
+        "stored": lambda make, case: sorted(make().state_dict()),
+    }
+    if not (isinstance(answer.HookPoint, type) and issubclass(answer.HookPoint, nn.Module)):
+        raise Unfit("`HookPoint` is not a subclass of nn.Module")
+    for name, question in questions.items():
+        yield name, question(answer.HookPoint, case)
+
+
+def _plus(step: float) -> Callable[[Tensor, nn.Module], Tensor]:
+    return lambda activation, point: activation * 2 + step
+
+
+def _nobody_looks(make: Callable[[], Any], case: Case) -> list[Any]:
+    """The very tensor comes out, without hooks and with one that returns None; called by itself or as a part."""
+    point, value = make(), case.activation.clone()
+    first = point(value) is value
+    point.add(lambda activation, hook_point: None)
+    return [first, point(value) is value]
+
+
+def _is_shown(make: Callable[[], Any], case: Case) -> list[Any]:
+    """What three hooks are shown: the activation as those before left it, and the hook point."""
+    point, shown = make(), list[Any]()
+
+    def look(activation: Tensor, hook_point: nn.Module) -> None:
+        shown.append([activation.clone(), hook_point is point])
+
+    point.add(look)
+    point.add(_plus(1))
+    point.add(look)
+    point(case.activation.clone())
+    return shown
+
+
+def _each_replaces(make: Callable[[], Any], case: Case) -> Tensor:
+    """Three replacements, the order of which can be seen."""
+    point = make()
+    for step in (1.0, -3.0, 10.0):
+        point.add(_plus(step))
+    return point(case.activation.clone())
+
+
+def _zeros(make: Callable[[], Any], case: Case) -> list[Tensor]:
+    """Zeros in the place of an activation, one number and many: easily taken for nothing."""
+    point = make()
+    point.add(lambda activation, hook_point: torch.zeros_like(activation))
+    return [point(case.activation.clone()), point(case.activation.flatten()[0].clone())]
+
+
+def _after_removal(make: Callable[[], Any], case: Case) -> list[Any]:
+    """Three hooks of which the middle one goes, twice; then one more comes, and the first goes."""
+    point = make()
+    removals = [point.add(_plus(step)) for step in (1.0, -3.0, 10.0)]
+    results: list[Any] = []
+
+    def note() -> None:
+        results.append(point(case.activation.clone()))
+
+    removals[1]()
+    note()
+    try:
+        removals[1]()
+    except Exception as error:
+        results.append(type(error).__name__)
+    note()
+    point.add(_plus(7.0))
+    note()
+    removals[0]()
+    note()
+    return results
+
+
+def _one_of_two_alike(make: Callable[[], Any], case: Case) -> list[Any]:
+    """One function twice, another between: the second of the two goes, so the first stays in front of the other."""
+    point, double = make(), _plus(1.0)
+    point.add(double)
+    point.add(_plus(-3.0))
+    remove = point.add(double)
+    both = point(case.activation.clone())
+    remove()
+    return [both, point(case.activation.clone())]
+
+
+def _takes_itself_off(make: Callable[[], Any], case: Case) -> list[Any]:
+    """A hook for one run: the one behind it is called all the same, and the next run is without it."""
+    point, removals = make(), list[Callable[[], None]]()
+
+    def once(activation: Tensor, hook_point: nn.Module) -> Tensor:
+        removals[0]()
+        return activation * 5
+
+    removals.append(point.add(once))
+    point.add(_plus(1.0))
+    return [point(case.activation.clone()), point(case.activation.clone())]
+
+
+def _another_point(make: Callable[[], Any], case: Case) -> Tensor:
+    """What is added to one hook point is no other's."""
+    point, other = make(), make()
+    other.add(_plus(1.0))
+    return point(case.activation.clone())
+
+
+def _through_point(make: Callable[[], Any], case: Case) -> Any:
+    """To what comes in, and to what a hook puts in."""
+
+    def through(activation: Tensor, patch: Tensor) -> Tensor:
+        point = make()
+        point.add(lambda value, hook_point: None)
+        point.add(lambda value, hook_point: value * patch)
+        output: Tensor = point(activation)
+        return output
+
+    return gradient(through, case.cotangent, activation=case.activation, patch=case.patch)

@@ -1,0 +1,130 @@
+"""`induction.copying_score`: how much a head raises the logit of what it attends to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from headwork.checkers.checks import equal, satisfies
+from headwork.checkers.exercise import Exercise, edit
+from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.planted import repeated
+from headwork.checkers.inputs import Rng
+from headwork.checkers.probing import Case
+
+ask = Exercise("copying_score", batch=["tokens"], seconds=30)
+
+
+@ask.cases
+def _(rng: Rng) -> Iterator[Case]:
+    for shape, batch, length in [
+        ("a small GPT-2", 4, 9),
+        ("attention only", 3, 7),
+        ("untied, with ReLU", 2, 8),
+        ("one head, no biases", 1, 6),
+    ]:
+        tokens = rng.integers((batch, length), SHAPES[shape].d_vocab)
+        yield Case(shape, model=described(rng, SHAPES[shape]), tokens=tokens, most=0)
+    tokens = repeated(rng, 3, 10, 1792, 1)["tokens"]
+    yield Case("house", model=HOUSE, tokens=tokens, most=3 * 21 * 5 * 4 * 1792)
+
+
+def _too_large(value: Any, case: Case) -> str:
+    if not case.most or (isinstance(value, int) and value < case.most):
+        return ""
+    return (
+        f"a tensor of {value:,} numbers is made: with a logit for every head of every layer, every position and every "
+        "token at once, GPT-2 would need a hundred times more. Go layer by layer at least"
+    )
+
+
+ask.checks(
+    equal(
+        "score", title="is the logit of the token attended to, in deviations above the mean of the vocabulary", weight=3
+    ),
+    satisfies("largest tensor", _too_large, title="never holds the logits of all heads of all layers at once"),
+)
+
+GAIN = "W_O = centred * model.ln_final.w"
+
+ask.mistakes(
+    edit(
+        "W_O - W_O.mean(-1, keepdim=True)",
+        "W_O",
+        "What the head writes is not centred: the final norm takes the mean off every vector before it is read.",
+    ),
+    edit(
+        "W_O - W_O.mean(-1, keepdim=True)",
+        "W_O - W_O.mean(-2, keepdim=True)",
+        "The mean is taken over d_head: the norm takes the mean over d_model, the last axis of W_O.",
+    ),
+    edit(
+        GAIN,
+        "W_O = centred",
+        "The gain of the final norm, ln_final.w, is missing: it scales what the unembedding reads.",
+    ),
+    edit(
+        GAIN,
+        "W_O = centred * model.ln_final.w + model.ln_final.b",
+        "The final norm's bias is added to what the head writes: it belongs to no head.",
+    ),
+    edit(
+        "if model.config.layer_norm:",
+        "if False:",
+        "The final norm is left out: a head's output is centred and scaled by it.",
+    ),
+    edit(
+        "    W_U = W_U - W_U.mean(-1, keepdim=True)",
+        "    W_U = W_U * 1",
+        "The mean over the vocabulary is not taken off: a head that raises all tokens alike copies nothing.",
+    ),
+    edit(
+        "    W_U = W_U - W_U.mean(-1, keepdim=True)",
+        "    W_U = W_U - W_U.mean(0, keepdim=True)",
+        "The mean is taken over d_model: take it over the vocabulary, the last axis of W_U.",
+    ),
+    edit(
+        "(own / variance.sqrt()).mean((1, 2))",
+        "(own / variance).mean((1, 2))",
+        "The logit is divided by the variance: divide by its root, the standard deviation.",
+    ),
+    edit(
+        "(own / variance.sqrt()).mean((1, 2))",
+        "own.mean((1, 2))",
+        "The logit is not divided by the spread over the vocabulary, so a head that writes more seems to copy more.",
+    ),
+    edit(
+        "W_U @ W_U.T / W_U.shape[1]",
+        "W_U @ W_U.T / (W_U.shape[1] - 1)",
+        "The spread divides by n - 1: the vocabulary is no sample of another one, so divide by n.",
+    ),
+    edit(
+        "W_U.T[tokens]",
+        "W_U.T[tokens.roll(-1, 1)]",
+        "The logit of the token after it is looked up: take the token at the position that is attended to.",
+    ),
+    edit(
+        'name.endswith("hook_v")',
+        'name.endswith("hook_z")',
+        "hook_z is a mixture of what the head attends to in this text: take hook_v, what each position would "
+        "give alone.",
+    ),
+    edit(
+        "(own / variance.sqrt()).mean((1, 2))",
+        "(own.mean((1, 2)) / variance.mean((1, 2)).sqrt())",
+        "Logits and spreads are averaged by themselves: divide at each position, then average.",
+    ),
+    edit(
+        "(own / variance.sqrt()).mean((1, 2))",
+        "(own / variance.sqrt())[:, :1].mean((1, 2))",
+        "Only the first text of the batch counts: average over all of them.",
+    ),
+    edit(
+        "(own / variance.sqrt()).mean((1, 2))",
+        "(own / variance.sqrt())[:, :, 1:].mean((1, 2))",
+        "The first position is left out: the mean is over all of them.",
+    ),
+    edit(
+        "(own / variance.sqrt()).mean((1, 2))",
+        "(own / variance.sqrt()).mean((1, 2, 3))",
+        "The heads are averaged: each head gets a score of its own.",
+    ),
+)
