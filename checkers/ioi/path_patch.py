@@ -1,0 +1,150 @@
+"""`ioi.path_patch`: the direct effect of each head on the logits."""
+
+from collections.abc import Iterator
+
+from headwork.checkers.checks import equal
+from headwork.checkers.exercise import Exercise
+from headwork.checkers.inputs import Rng
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, questions
+from headwork.checkers.probing import Case
+
+ask = Exercise("path_patch", batch=["clean", "corrupted", "end", "directions"], seconds=30)
+
+
+@ask.cases
+def _(rng: Rng) -> Iterator[Case]:
+    for mlps in (True, False):
+        for name, inputs in questions(rng, house=mlps):
+            yield Case(f"{name}, {'MLPs recomputed' if mlps else 'MLPs frozen'}", mlps=mlps, **inputs)
+
+
+ask.checks(
+    equal("values", title="gives the metric with each head corrupted on its direct path alone", weight=3),
+    equal("the model is as it was", title=DONE_TO_THE_MODEL, weight=0.5),
+)
+
+HOOKED = """
+import torch
+
+@torch.no_grad()
+def path_patch(model, clean, corrupted, end, metric, mlps):
+    rows = torch.arange(len(end), device=end.device)
+    written = [name for name in model.hook_points if name.endswith(("hook_z", "hook_mlp_out"))]
+    _, base = model.run_with_cache(clean, written)
+    _, donor = model.run_with_cache(corrupted, written)
+    frozen = [name for name in written if name.endswith("hook_z") or not mlps]
+    values = []
+    for layer in range(model.config.n_layers):
+        sender = f"blocks.{layer}.attn.hook_z"
+        for head in range(model.config.n_heads):
+            def freeze(value, point):
+                value = base[point.name].clone()
+                if point.name == sender:
+                    value[:, :, head] = donor[sender][:, :, head]
+                return value
+
+            logits = model.run_with_hooks(clean, [(frozen, freeze)])
+            values.append(metric(logits[rows, end]))
+    return torch.stack(values).unflatten(0, (-1, model.config.n_heads))
+"""
+wrong = of(HOOKED)
+FROZEN = 'frozen = [name for name in written if name.endswith("hook_z") or not mlps]'
+MEASURED = "metric(logits[rows, end])"
+RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
+
+ask.mistakes(
+    wrong(
+        "[(frozen, freeze)]",
+        "[(sender, freeze)]",
+        "The other heads are not frozen, so they react: that is the total effect. Give every other head its clean z.",
+    ),
+    wrong(
+        "value = base[point.name].clone()\n",
+        "value = donor[point.name].clone()\n",
+        "The other heads are frozen to the corrupted run: freeze them to the clean one, the run that you patch.",
+    ),
+    of(
+        HOOKED.replace("_, base = model.run_with_cache(clean", "_, base = model.run_with_cache(corrupted").replace(
+            "_, donor = model.run_with_cache(corrupted", "_, donor = model.run_with_cache(clean"
+        )
+    )(
+        "run_with_hooks(clean,",
+        "run_with_hooks(corrupted,",
+        "Clean and corrupted have changed places: the network reads the clean prompts, and the sender is corrupted.",
+    ),
+    wrong(
+        "run_with_hooks(clean,",
+        "run_with_hooks(corrupted,",
+        "The network reads the corrupted prompts: its embeddings are then corrupted too, and only the sender "
+        "should be.",
+    ),
+    wrong(
+        FROZEN,
+        'frozen = [name for name in written if name.endswith("hook_z")]',
+        "MLPs are recomputed in both conventions: without `mlps` each writes what it wrote in the clean run.",
+    ),
+    wrong(
+        FROZEN,
+        "frozen = written",
+        "MLPs are frozen in both conventions: with `mlps` they are recomputed, and pass the sender's change on.",
+    ),
+    wrong(
+        FROZEN,
+        'frozen = [name for name in written if name.endswith("hook_z") or mlps]',
+        "`mlps` is read the wrong way round: with it, MLPs are recomputed.",
+    ),
+    wrong(
+        FROZEN,
+        FROZEN + '\n    scales = [name for name in model.hook_points if name == "ln_final.hook_scale"]\n'
+        "    base.update(model.run_with_cache(clean, scales)[1])\n    frozen = frozen + scales",
+        "The final LayerNorm's scale is frozen to the clean run: LayerNorms are recomputed.",
+    ),
+    of(
+        HOOKED.replace('("hook_z", "hook_mlp_out")', '("hook_z", "hook_mlp_out", "hook_pattern")').replace(
+            'name.endswith("hook_z") or not mlps', 'name.endswith("hook_pattern") or not mlps and "mlp" in name'
+        )
+    )(
+        "[(frozen, freeze)]",
+        "[(sender, lambda z, point: torch.cat([z[:, :, :head], donor[sender][:, :, head, None], z[:, :, head "
+        "+ 1:]], 2)),"
+        " (frozen, freeze)]",
+        "Only the patterns are frozen: what other heads move along them still changes. Freeze z.",
+    ),
+    wrong(
+        "value[:, :, head] = donor[sender][:, :, head]",
+        "value[:] = donor[sender]",
+        "All heads of the layer are corrupted at once: the sender is one head.",
+    ),
+    wrong(
+        "value[:, :, head] = donor[sender][:, :, head]",
+        "value[:, :, head] = 0",
+        "The sender is knocked out: it is as in the corrupted run.",
+    ),
+    wrong(
+        "value[:, :, head] = donor[sender][:, :, head]",
+        "value[:, :, head] = donor[sender][:, :, head].mean(0)",
+        "The sender gets the mean over the corrupted prompts: each prompt has its own corrupted prompt.",
+    ),
+    wrong(
+        MEASURED,
+        "metric(logits[:, -1])",
+        "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
+    ),
+    wrong(
+        MEASURED,
+        "metric(logits[rows, end - 1])",
+        "The logits of the position before `end` are read: the metric is for those at `end`.",
+    ),
+    wrong(
+        MEASURED,
+        "metric(logits[rows, end]) - metric(model(clean)[rows, end])",
+        "The unpatched metric is subtracted: return the patched run's metric as it is.",
+    ),
+    wrong(
+        MEASURED,
+        "metric(logits[rows, end]).mean()",
+        "The mean over the prompts is taken: keep a number for each prompt, (layer, head, batch).",
+    ),
+    wrong(RESULT, RESULT + ".transpose(0, 1)", "This is (head, layer, batch): layers come first."),
+    wrong(RESULT, RESULT + ".mean(1)", "The heads are averaged: each gets a number of its own."),
+)

@@ -1,0 +1,84 @@
+"""Prompts to patch between, and models to do it in, as inputs of cases."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headwork.checkers.exercise import Edit, Replacement
+from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.inputs import Rng
+from headwork.checkers.probing import Case
+
+HOUSE_VOCAB = 1792  # tokens that house knows, whatever the prompts say
+DONE_TO_THE_MODEL = "leaves no hook in the model, and its weights as they were"
+
+
+def prompts(rng: Rng, vocab: int, batch: int, length: int) -> dict[str, Tensor]:
+    """Clean and corrupted tokens that differ at two positions, and the prompts' ends, which are not all the last.
+
+    The first prompt's last token differs too, so that it matters which of the two the network reads there.
+    """
+    clean = rng.integers((batch, length), vocab)
+    corrupted = clean.clone()
+    for position in (1, length // 2):
+        corrupted[:, position] = (clean[:, position] + rng.integers((batch,), vocab, 1)) % vocab
+    corrupted[0, -1] = (clean[0, -1] + rng.integers((), vocab, 1)) % vocab
+    end = length - 1 - torch.arange(batch) % min(3, length // 2)
+    return {"clean": clean, "corrupted": corrupted, "end": end}
+
+
+def questions(rng: Rng, house: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names and inputs: each small model with prompts and a metric of its own, and the house model."""
+    sizes = [
+        ("a small GPT-2", 4, 7, True),
+        ("untied, with ReLU", 3, 8, False),
+        ("attention only", 2, 6, False),
+        ("one head, no biases", 1, 5, True),
+    ]
+    for name, batch, length, log_probabilities in sizes:
+        vocab = SHAPES[name].d_vocab
+        yield (
+            name,
+            {
+                "model": described(rng, SHAPES[name]),
+                "directions": rng.normal((batch, vocab)),
+                "log_probabilities": log_probabilities,
+                **prompts(rng, vocab, batch, length),
+            },
+        )
+    if house:
+        yield (
+            "house",
+            {
+                "model": HOUSE,
+                "directions": rng.normal((2, HOUSE_VOCAB), spread=0.1),
+                "log_probabilities": False,
+                **prompts(rng, HOUSE_VOCAB, 2, 6),
+            },
+        )
+
+
+def named_questions(rng: Rng, house: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As `questions`, with two names for each prompt in place of a metric."""
+    for name, inputs in questions(rng, house):
+        vocab = inputs["directions"].shape[1]
+        pairs = torch.stack([rng.permutation(vocab)[:2] for _ in inputs["end"]])  # (batch, 2)
+        kept = {key: inputs[key] for key in ("model", "directions", "clean", "end")}
+        yield name, {**kept, "correct": pairs[:, 0], "wrong": pairs[:, 1]}
+
+
+def sweep_cases(rng: Rng) -> Iterator[Case]:
+    """One case for each of the `questions`."""
+    for name, inputs in questions(rng):
+        yield Case(name, **inputs)
+
+
+def of(source: str) -> Any:
+    """Makes mistakes of a right answer written in another style than the reference: `wrong(old, new, sentence)`."""
+
+    def wrong(old: str, new: str, sentence: str) -> Replacement:
+        return Replacement(Edit(old, new, sentence).apply(source), sentence)
+
+    return wrong
