@@ -7,7 +7,7 @@ Sources: Radford et al. 2019; Elhage et al. 2021 (the residual stream); Transfor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,8 +40,8 @@ class GPT2(HookedModule):
         self.hook_embed = HookPoint()  # (batch, position, d_model)
         self.pos_embed = PosEmbed(config)
         self.hook_pos_embed = HookPoint()  # (batch, position, d_model)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.ln_final = LayerNorm(config) if config.layer_norm else nn.Identity()
+        self.blocks = Blocks(Block(config) for _ in range(config.n_layers))
+        self.ln_final: LayerNorm | nn.Identity = LayerNorm(config) if config.layer_norm else nn.Identity()
         self.unembed = TiedUnembed(self.embed) if config.tied else Unembed(config)
         self.name_hook_points()
         self.init_weights()
@@ -161,6 +161,15 @@ class LayerNorm(nn.Module):
         return self.hook_normalized(centred / scale * self.w + self.b)
 
 
+class Blocks(nn.ModuleList):
+    """A model's blocks, which type checkers know as such."""
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, layer: int) -> Block: ...  # type: ignore[override]
+        def __iter__(self) -> Iterator[Block]: ...
+
+
 class Block(nn.Module):
     """Attention, then an MLP, each reading the normalised residual stream and adding to it.
 
@@ -176,12 +185,12 @@ class Block(nn.Module):
         self.hook_q_input = HookPoint(on_demand=True)
         self.hook_k_input = HookPoint(on_demand=True)
         self.hook_v_input = HookPoint(on_demand=True)
-        self.ln1 = LayerNorm(config) if config.layer_norm else nn.Identity()
+        self.ln1: LayerNorm | nn.Identity = LayerNorm(config) if config.layer_norm else nn.Identity()
         self.attn = Attention(config)
         self.hook_attn_out = HookPoint()
         if not config.attn_only:
             self.hook_resid_mid = HookPoint()
-            self.ln2 = LayerNorm(config) if config.layer_norm else nn.Identity()
+            self.ln2: LayerNorm | nn.Identity = LayerNorm(config) if config.layer_norm else nn.Identity()
             self.mlp = MLP(config)
             self.hook_mlp_out = HookPoint()
         self.hook_resid_post = HookPoint()

@@ -1,13 +1,10 @@
 """A GPT-2's forward pass for training on rows of several texts, faster and with less precision than the model's own."""
 
-from collections.abc import Iterable
-from typing import cast
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from headwork.models.gpt2 import GPT2, Attention, Block, LayerNorm
+from headwork.models.gpt2 import GPT2, Attention, LayerNorm
 
 
 def packed_logits(
@@ -26,7 +23,7 @@ def packed_logits(
     """
     bias = torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min / 2)
     residual = F.embedding(tokens, model.embed.W_E) + F.embedding(positions, model.pos_embed.W_pos)
-    for layer, block in enumerate(cast(Iterable[Block], model.blocks)):
+    for layer, block in enumerate(model.blocks):
         if layer not in silent:
             residual = residual + _attention(block.attn, _norm(block.ln1, residual).to(dtype), bias)
         mlp = block.mlp

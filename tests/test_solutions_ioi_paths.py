@@ -45,7 +45,7 @@ class Graph:
     def __init__(self, model, tokens):
         self.model, self.tokens = model, tokens
         config = model.config
-        self.order = [("embed",)]
+        self.order: list[tuple] = [("embed",)]
         for layer in range(config.n_layers):
             self.order += [("head", layer, head) for head in range(config.n_heads)]
             self.order += [] if config.attn_only else [("mlp", layer)]

@@ -21,7 +21,7 @@ class Sign(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": 1e-3})
 
     @torch.no_grad()
-    def step(self):
+    def step(self, closure=None):
         for group in self.param_groups:
             for parameter in group["params"]:
                 state = self.state[parameter]

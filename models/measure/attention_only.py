@@ -9,7 +9,7 @@ from torch import Tensor
 
 from headwork.models import zoo
 from headwork.models.data import attention_only as data
-from headwork.models.gpt2 import GPT2, Attention, Block
+from headwork.models.gpt2 import GPT2
 from headwork.models.hooks import Hook
 from headwork.models.measure.measure import Measure, at_least, at_most, below, figure
 from headwork.models.recipes.attention_only import losses
@@ -101,7 +101,7 @@ def _moved(model: GPT2, pattern: Tensor, v: Tensor, offset: int) -> Tensor:
     """pattern: (batch, head, query, key). v: (batch, position, head, d_head)."""
     length = pattern.shape[-1]
     share = pattern.diagonal(-offset, -2, -1)  # (batch, head, length - offset), at queries from `offset` on
-    written = torch.einsum("bhp,bphd,hdm->bpm", share, v[:, : length - offset], _attention(model, 0).W_O)
+    written = torch.einsum("bhp,bphd,hdm->bpm", share, v[:, : length - offset], model.blocks[0].attn.W_O)
     return F.pad(written, (0, 0, offset, 0))  # (batch, position, d_model)
 
 
@@ -162,18 +162,12 @@ def matches(model: GPT2) -> Tensor:
     Summed over the heads of both layers, BOS left out. A key's token is moved by each head of layer 0 in proportion to
     that head's attention to the position before.
     """
-    first, second, W_E = _attention(model, 0), _attention(model, 1), model.embed.W_E[1:]
+    first, second, W_E = model.blocks[0].attn, model.blocks[1].attn, model.embed.W_E[1:]
     sequences = data.bigrams(COUNT, torch.Generator().manual_seed(-3))
     share = previous_attention(model, sequences)  # (head,)
     keys = torch.einsum("h,tm,hmd,hdn->tn", share, W_E, first.W_V, first.W_O)  # (token, d_model)
     q, k = torch.einsum("tm,gmd->gtd", W_E, second.W_Q), torch.einsum("tm,gmd->gtd", keys, second.W_K)
     return torch.einsum("gqd,gkd->qk", q, k) / second.W_Q.shape[-1] ** 0.5
-
-
-def _attention(model: GPT2, layer: int) -> Attention:
-    block = model.blocks[layer]
-    assert isinstance(block, Block)
-    return block.attn
 
 
 def top_of_matches(model: GPT2) -> float:

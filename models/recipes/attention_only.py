@@ -15,7 +15,7 @@ from torch.optim import AdamW, Optimizer
 
 from headwork.models.config import Config
 from headwork.models.data import attention_only as data
-from headwork.models.gpt2 import GPT2, Block
+from headwork.models.gpt2 import GPT2
 from headwork.models.recipes.recipe import Batch, Recipe
 
 SHARP = 0.7  # how decided the head is at the start
@@ -86,7 +86,6 @@ def _look_one_back(model: GPT2) -> None:
     Waves fill the first 2 WAVES dimensions, sines first. The head's queries are turned back by one position.
     """
     config, block = model.config, model.blocks[0]
-    assert isinstance(block, Block)
     turns = math.pi * (torch.arange(WAVES) + 0.5) / WAVES  # radians for each position
     angles = torch.arange(config.n_ctx)[:, None] * turns  # (position, wave)
     model.pos_embed.W_pos.mul_(0.1)

@@ -15,7 +15,7 @@ from torch.optim import AdamW, Optimizer
 
 from headwork.models.config import Config
 from headwork.models.data import brackets as data
-from headwork.models.gpt2 import GPT2, Block
+from headwork.models.gpt2 import GPT2
 from headwork.models.recipes.recipe import Batch, Recipe
 
 WAVES = (1, 3, 5)  # odd half waves, of which a step is made
@@ -97,7 +97,6 @@ def _see_what_stands_before(model: GPT2) -> None:
     the first terms of a step, up for what stands before and down for what comes behind.
     """
     half, length, block = model.config.d_model // 2, model.config.n_ctx, model.blocks[0]
-    assert isinstance(block, Block)
     n = torch.arange(1, half + 1)
     turns = math.pi / length * n  # radians for each position
     angles = torch.arange(length)[:, None] * turns  # (position, wave)

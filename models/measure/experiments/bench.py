@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from headwork.models.gpt2 import GPT2, Block, LayerNorm
+from headwork.models.gpt2 import GPT2, LayerNorm
 from headwork.models.hooks import Hook, HookPoint, Names
 from headwork.models.measure.experiments.prompts import Prompts
 
@@ -147,7 +147,7 @@ class Bench:
         found = []
         for layer in self.layers:
             z = self.own[layer][self.rows, prompts.end]  # (prompt, head, d_head)
-            found.append(torch.einsum("phd,hdm,pm->ph", z, cast(Block, model.blocks[layer]).attn.W_O, direction))
+            found.append(torch.einsum("phd,hdm,pm->ph", z, model.blocks[layer].attn.W_O, direction))
         return torch.stack(found)
 
 

@@ -5,13 +5,12 @@ The roles are those of Wang et al. 2022. No head is named beforehand: another se
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from headwork.models.data.english.words import NAMES
-from headwork.models.gpt2 import GPT2, Block
+from headwork.models.gpt2 import GPT2
 from headwork.models.measure.experiments.bench import Answers, Bench, Head, Hooks
 from headwork.models.measure.experiments.prompts import Prompts
 
@@ -141,7 +140,7 @@ def copying(model: GPT2, heads: list[Head], least: int = 5, *, sign: int = 1) ->
     alone = torch.stack([torch.zeros_like(names), names], 1)  # (name, 2)
     found = []
     for layer, head in heads:
-        block = cast(Block, model.blocks[layer])
+        block = model.blocks[layer]
         normalized = block.ln1(model(alone, stop_at_layer=layer)[:, 1])  # (name, d_model)
         written = (normalized @ block.attn.W_V[head] + block.attn.b_V[head]) @ block.attn.W_O[head]
         logits = sign * model.unembed(model.ln_final(written))  # (name, token)

@@ -1,13 +1,13 @@
 """Induction on random tokens: what the second copy costs, who attends where, and the edge that carries it."""
 
 import math
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from headwork.models.gpt2 import GPT2, Block
+from headwork.models.gpt2 import GPT2
 from headwork.models.hooks import Hook, HookPoint
 from headwork.models.measure.experiments.bench import Head, Hooks
 
@@ -64,7 +64,7 @@ class Repeats:
         if not mlps:
             changes: dict[int, Tensor] = {}
             for layer, head in senders:
-                output = own[z[layer]][:, :, head] @ _block(model, layer).attn.W_O[head]  # (row, position, d_model)
+                output = own[z[layer]][:, :, head] @ model.blocks[layer].attn.W_O[head]  # (row, position, d_model)
                 changes[layer] = changes.get(layer, 0) + output.mean((0, 1)) - output
             return [
                 (f"blocks.{to}.hook_k_input", _adding(sum(changes[at] for at in changes if at < to), heads))
@@ -91,7 +91,7 @@ def match_matrix(model: GPT2, previous: Head, induction: Head, words: Tensor, *,
     keys one after a word. Either way the mean query is taken off: it likes some keys whatever the word.
     """
     (low, from_), (high, to) = previous, induction
-    first, last = _block(model, low), _block(model, high)
+    first, last = model.blocks[low], model.blocks[high]
     if effective:
         queries, keys = _in_context(model, high, words)
     else:
@@ -113,10 +113,6 @@ def _in_context(model: GPT2, layer: int, words: Tensor) -> tuple[Tensor, Tensor]
         at.append(residual[:, 2])
         after.append(residual[:, 3])
     return torch.stack(at).mean(0), torch.stack(after).mean(0)
-
-
-def _block(model: GPT2, layer: int) -> Block:
-    return cast(Block, model.blocks[layer])
 
 
 def _by_layer(heads: list[Head]) -> dict[int, list[int]]:
