@@ -68,6 +68,8 @@ def look() -> Iterator[Entry]:
     found, trained, measures = zoo.folders(), recipes(), measure.measured()
     cards = sorted(file.stem for file in measure.CARDS.glob("*.md"))
     for name in dict.fromkeys([*sorted(found), *trained, *measures, *cards]):
+        if any(each.startswith(f"{name}-") for each in found) and name not in (*found, *trained):
+            continue  # a family, whose members are listed
         folder = found.get(name)
         yours = folder is not None and folder.parent != zoo.SHIPPED
         origin = "yours" if yours else "trained here" if name in trained else "written by hand"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from headwork import models
 from headwork.grading import resources
 from headwork.models import zoo
+from headwork.models.measure import planted as measure
 from headwork.models.planted import FAMILIES, PREFIX, Edge, every_edge, nodes, planted
 from headwork.tests.edges_by_brute_force import Effects
 
@@ -306,15 +308,29 @@ def test_folding_shows_what_the_layer_norms_of_a_planted_model_hide():
 
 def test_the_figures_of_the_card_are_those_of_brute_force():
     card = (zoo.SHIPPED.parent / "cards" / "planted.md").read_text(encoding="utf-8")
+    words = {"noise": "noise", "denoise": "denoising", "cut": "a cut"}
     for family in FAMILIES:
         effects = effects_of(family)
         made = effects.made
         alone = [(how, edge) for how, edges in truth(made).items() for edge in edges]
         least = min(abs(effects.change(how, [edge]).mean()) for how, edge in alone)
-        counts = [len(list(every_edge(made.model.config))), len(made.edges), len(made.noised), len(made.denoised)]
-        cut = "-" if made.cut is None else len(made.cut)
-        metrics = f"{effects.clean.mean():.2f} | {effects.corrupted.mean():.2f}"
-        assert f"| `{family}` | {metrics} | {' | '.join(map(str, counts))} | {cut} | {least:.3f} |" in card
+        counts = ", ".join(f"{len(edges)} by {words[how]}" for how, edges in truth(made).items())
+        of_all = f"{len(made.edges)} of {len(list(every_edge(made.model.config)))} edges are the circuit"
+        metric = f"{effects.clean.mean():.2f} on clean and {effects.corrupted.mean():.2f} on corrupted prompts"
+        row = f"{of_all}; alone are found {counts}, the least of them by {least:.3f}. The metric is {metric}."
+        assert f"| {family}, wrong edges | 0 | at most 0 | {row} |" in card
+
+
+@torch.no_grad()
+def test_the_measure_finds_an_edge_that_is_wrong():
+    made = planted("k-composition")
+    changes = measure.alone(made.model, made, "noise")
+    effects = effects_of("k-composition")
+    for edge in [*made.edges, *list(every_edge(made.model.config))[::40]]:
+        np.testing.assert_allclose(changes[edge].numpy(), effects.change("noise", [edge]), atol=1e-9)
+    assert float(measure.together(made.model, made, "cut", made.edges).abs().min()) > 1
+    stripped = replace(made, noised=made.noised - {next(iter(made.noised))})
+    assert measure.wrong(made.model, made) == 0 and measure.wrong(made.model, stripped) == 1
 
 
 def test_an_unknown_family_is_said():

@@ -104,11 +104,19 @@ def with_figures(card: str, measures: list[Measure]) -> str:
 
 
 def summary(name: str) -> str:
-    """The first sentence of the model's card, below its title, or of its family's; nothing where there is no card."""
+    """The first sentence of the model's card, below its title; of a family's member, what the family's table says."""
     file = card_file(name)
     if not file.is_file():
-        family = name.rpartition("-")[0]
-        return summary(family) if family else ""
+        family, _, member = name.partition("-")
+        return _of_member(card_file(family), member)
     paragraphs = [part for part in file.read_text(encoding="utf-8").split("\n\n") if not part.startswith(("#", "<!--"))]
     sentence = re.split(r"(?<=[.!?])\s", " ".join(paragraphs[0].split()), maxsplit=1)[0] if paragraphs else ""
     return sentence.replace("`", "")
+
+
+def _of_member(card: Path, member: str) -> str:
+    """The second cell of the first row of the card's tables that is about `member`; nothing where there is none."""
+    if not member or not card.is_file():
+        return ""
+    row = re.search(rf"^\| `{re.escape(member)}` \| ([^|]+?) \|", card.read_text(encoding="utf-8"), re.M)
+    return f"{row[1][0].upper()}{row[1][1:]}.".replace("`", "") if row else ""
