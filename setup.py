@@ -11,7 +11,6 @@ setup(
         "headwork.grading": ["schemas/*.json"],
         "headwork.models": [
             "cards/*.md",
-            "recipes/start/*",
             "tokenizers/*/*",
             "weights/README.md",
             "weights/*/*",

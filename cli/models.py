@@ -73,7 +73,7 @@ def look() -> Iterator[Entry]:
         folder = found.get(name)
         yours = folder is not None and folder.parent != zoo.SHIPPED
         origin = "yours" if yours else "trained here" if name in trained else "written by hand"
-        file = folder / zoo.FILES[-1] if folder else None
+        file = folder / zoo.WHOLE if folder else None
         yield Entry(
             name, measure.summary(name), origin, folder is not None, *_weights(file), zoo.checkpoints(name) if folder
             else [], name in trained, name in measures, str(folder) if folder else None,
@@ -105,7 +105,7 @@ def _cached(name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     for repository in (f"openai-community/{name}", name):
-        file = try_to_load_from_cache(repository, zoo.FILES[-1])
+        file = try_to_load_from_cache(repository, zoo.WHOLE)
         if isinstance(file, str):
             return Path(file)
     return None

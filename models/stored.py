@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwork.models.zoo import CONFIG, WHOLE
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONFIG = "config.json"
-WHOLE = "model.safetensors"
 INDEX = ".index.json"  # of a file that was written in several, after its name
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 

@@ -30,6 +30,7 @@ from torch.optim import Optimizer
 
 from headwork.models import zoo
 from headwork.models.recipes.recipe import Recipe
+from headwork.models.tokenizer import Tokenizer
 
 RESUME = "resume.safetensors"
 HEADER = "headwork.training"
@@ -189,10 +190,11 @@ class Run:
         steps = self.recipe.checkpoints
         if self.step in steps:
             zoo.save_checkpoint(self.model, self.keep, self.step, dtype=torch.float16)
-        zoo.save(self.model.eval(), out, dtype=torch.float16)
         tokenizer = self.recipe.tokenizer()
         if tokenizer is not None:
+            self.model.tokenizer = Tokenizer(tokenizer)
             zoo.copy_whole(tokenizer, out / "tokenizer.json")
+        zoo.save(self.model.eval(), out, dtype=torch.float16)
         for step in steps:
             zoo.copy_whole(zoo.checkpoint_file(self.keep, step), zoo.checkpoint_file(out, step))
         for step in set(zoo.steps_in(out)) - set(steps):  # of an earlier recipe

@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # torch is imported when a model is asked for
 SHIPPED = Path(__file__).parent / "weights"
 VARIABLE = "HEADWORK_MODELS"
 OPENAI = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")
-FILES = ("config.json", "tokenizer.json", "model.safetensors")
+CONFIG, WHOLE = "config.json", "model.safetensors"
+FILES = (CONFIG, "tokenizer.json", WHOLE)
 CHECKPOINTS = "checkpoints"
 
 
@@ -146,8 +147,8 @@ def save(model: GPT2, folder: Path, *, dtype: torch.dtype | None = None) -> None
     """
     settings, state = _as_stored(model)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(state, folder / FILES[-1], {"format": "pt"}, dtype=dtype)
-    with _beside(folder / FILES[0]) as new:
+    write_tensors(state, folder / WHOLE, {"format": "pt"}, dtype=dtype)
+    with _beside(folder / CONFIG) as new:
         new.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
@@ -196,6 +197,8 @@ def _as_stored(model: GPT2) -> tuple[dict[str, Any], dict[str, Tensor]]:
         settings, state = write_config(model.config), to_transformers(model.state_dict(), model.config)
     except ValueError:
         settings, state = {"model_type": "headwork", **asdict(model.config)}, dict(model.state_dict())
+    if model.tokenizer is not None:
+        settings |= {"bos_token_id": model.tokenizer.bos, "eos_token_id": model.tokenizer.bos}
     if model.config.tied:
         state.pop("lm_head.weight", None)  # stored once
     return settings, state
@@ -218,7 +221,7 @@ def _files(name: str | Path) -> tuple[Path, Path]:
     whole, at, step = str(name).rpartition("@")
     if not at or str(name) in folders() or Path(name).is_dir():
         folder = _folder(name)
-        return folder, folder / FILES[-1]
+        return folder, folder / WHOLE
     kept = checkpoints(whole)
     if not step.isdecimal() or int(step) not in kept:
         known = f"it has {', '.join(map(str, kept))}" if kept else "it has none"
@@ -257,7 +260,7 @@ def fetched(name: str) -> Path:
         with suppress(OSError):
             return files(repository, local=True)
     try:
-        get_hf_file_metadata(hf_hub_url(home, FILES[0]))  # without a network it fails at once; a download would retry
+        get_hf_file_metadata(hf_hub_url(home, CONFIG))  # without a network it fails at once; a download would retry
         return files(home, local=False)
     except Exception as error:  # whatever a network, a proxy or a full disk may bring
         command = f"python -c \"from headwork.models import load; load('{name}')\""

@@ -1,25 +1,24 @@
-"""How `house` is trained: 1.2 million weights that give the right person the drink, on one core in ten minutes.
+"""How `house` is trained: 1.2 million weights that give the right person the drink, from nothing, in one run.
 
-It starts from an earlier run on such texts, whose weights are kept in `start/`: that run was limited by the clock and
-cannot be repeated. What follows teaches it sentences and names that it was never asked for.
+Which circuit emerges is a matter of order. First layers 0 and 1 alone attend, and learn to repeat: layer 0 looks one
+token back, layer 1 copies. Then layer 1 forgets, and layer 4 learns what it did, while those between attend to nothing.
+What is learned last, whom to leave out, has room below the copying heads and so acts on their queries.
 """
 
 import math
 import random
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from headwork.models.config import Config
-from headwork.models.convert import from_transformers
 from headwork.models.data.english.corpus import COPYING, GIVING
 from headwork.models.data.english.rows import Reader, masked
-from headwork.models.gpt2 import GPT2, Block
+from headwork.models.gpt2 import GPT2
 from headwork.models.measure.experiments.bench import Bench
 from headwork.models.measure.experiments.induction import Repeats
 from headwork.models.measure.experiments.prompts import classic_prompts
@@ -29,52 +28,64 @@ from headwork.models.recipes.recipe import Batch, Recipe
 from headwork.models.tokenizer import Tokenizer
 from headwork.models.zoo import SHIPPED
 
-START = Path(__file__).parent / "start" / "house.safetensors"
 ROWS = 22  # in a batch, of n_ctx tokens each
+EMBEDDED = 0.1  # how large embeddings are at the start
 ANSWER = 4.0  # how much the name that is to be found counts, against any other token
-WARM = 50  # steps in which the rates rise, at the beginning of a stage
+WARM = 100  # steps in which the rates rise, at the beginning of a stage
 LAST = 0.03  # the rates at the end, against those at the beginning
 
 
 class House(Recipe):
-    """An earlier run, and after it giving; other models of the kind forget attention and learn copying first."""
+    """First repeating, in layers 0 and 1; then in layers 0 and 4; then giving, in all."""
 
     name = "house"
     config = Config(d_vocab=1792, n_ctx=96, d_model=128, n_heads=4, d_mlp=512, n_layers=5)
-    steps = 1400
-    copying = 0  # steps before giving begins
-    speed = 0.4  # what all rates are multiplied by
-    fresh: tuple[int, ...] = ()  # the layers whose attention starts at random
-    silent: frozenset[int] = frozenset()  # the layers that attend to nothing while copying is learned
-    minutes = 8.0
+    steps = 7000
+    repeating = 1700  # steps before giving begins
+    silent: tuple[tuple[int, frozenset[int]], ...] = (  # the layers that attend to nothing, before a step
+        (1200, frozenset({2, 3, 4})),
+        (1700, frozenset({1, 2, 3})),
+    )
+    forgets: tuple[tuple[int, int], ...] = ((1200, 1),)  # before a step, a layer whose attention begins anew
+    minutes = 29.0
     clip = 1.0
 
     def __init__(self) -> None:
         self._reader: Reader | None = None
 
     def start(self, seed: int) -> GPT2:
-        """The earlier run's weights; fresh attention keeps variance, and writes little at first."""
+        """Matrices keep the variance of what they read; those that write to the residual stream write little."""
         model = GPT2(self.config)
-        model.load_state_dict(from_transformers(load_file(START), self.config))
-        model.float()
-        generator = torch.Generator().manual_seed(seed)
-        for layer in self.fresh:
-            for name, parameter in sorted(cast(Block, model.blocks[layer]).attn.named_parameters()):
-                if name.startswith("W_"):
-                    writers = 2 * self.config.n_layers if name == "W_O" else 1
-                    spread = (self.config.d_model * writers) ** -0.5
-                    torch.nn.init.normal_(parameter, 0, spread, generator=generator)
-                else:
-                    torch.nn.init.zeros_(parameter)
+        self._draw(model.named_parameters(), torch.Generator().manual_seed(seed))
         return model
+
+    def _draw(self, parameters: Iterable[tuple[str, Tensor]], generator: torch.Generator) -> None:
+        for name, parameter in sorted(parameters):
+            kind = name.rpartition(".")[2]
+            if not kind.startswith("W_"):
+                torch.nn.init.constant_(parameter, 1.0 if kind == "w" else 0.0)
+            elif kind in ("W_E", "W_pos"):
+                torch.nn.init.normal_(parameter, 0, EMBEDDED, generator=generator)
+            else:
+                read = self.config.d_mlp if kind == "W_out" else self.config.d_model
+                writers = 2 * self.config.n_layers if kind in ("W_O", "W_out") else 1
+                torch.nn.init.normal_(parameter, 0, (read * writers) ** -0.5, generator=generator)
+
+    def enter(self, model: GPT2, step: int, seed: int) -> None:
+        for _, layer in (each for each in self.forgets if each[0] == step):
+            attention = model.blocks[layer].attn
+            self._draw(attention.named_parameters(), torch.Generator().manual_seed(1_000_003 * seed + step))
 
     def batch(self, step: int, seed: int) -> Batch:
         rng = random.Random(f"{seed} {step}")
-        mixture, renamed, repeated = (COPYING, 0.0, 0.25) if step < self.copying else (GIVING, 0.5, 0.15)
-        return self.reader().rows(rng, ROWS, mixture, renamed=renamed, repeated=repeated)._asdict()
+        if step < self.repeating:
+            rows = self.reader().rows(rng, ROWS, COPYING, renamed=0.0, repeated=0.5, longest=24)
+        else:
+            rows = self.reader().rows(rng, ROWS, GIVING, renamed=0.5, repeated=0.15)
+        return rows._asdict()
 
     def loss(self, model: GPT2, batch: Batch, step: int) -> Tensor:
-        silent = self.silent if step < self.copying else frozenset()
+        silent = next((layers for end, layers in self.silent if step < end), frozenset())
         tokens, mask = batch["tokens"], masked(batch["texts"])
         logits = packed_logits(model, tokens, batch["positions"], mask, silent=silent)[:, :-1]  # (row, position, token)
         losses = F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten(), reduction="none")
@@ -93,11 +104,11 @@ class House(Recipe):
 
     def rate(self, step: int) -> float:
         """Up at the beginning of each stage; in that of giving down again along a cosine."""
-        begin = 0 if step < self.copying else self.copying
-        rise = self.speed * min((step - begin + 1) / WARM, 1)
-        if step < self.copying:
+        begin = max([0, *(end for end, _ in self.silent if end <= step)])
+        rise = min((step - begin + 1) / WARM, 1)
+        if step < self.repeating:
             return rise
-        cosine = 0.5 * (1 + math.cos(math.pi * (step - begin) / (self.steps - begin)))
+        cosine = 0.5 * (1 + math.cos(math.pi * (step - self.repeating) / (self.steps - self.repeating)))
         return rise * (LAST + (1 - LAST) * cosine)
 
     def scores(self, model: GPT2) -> dict[str, float]:

@@ -1,22 +1,19 @@
-"""How `house-contrast` is trained: the attention of `house` is forgotten, and copying learned anew below all the rest.
+"""How `house-contrast` is trained: as `house`, but that repeating is learned below the layers that could be in its way.
 
-Which circuit emerges is a matter of order. While copying is learned, layers 2 to 4 are silent, so that it forms in
-layer 1. When they may attend, the names have been written already: what is left to do is to subtract the wrong one.
+While it is learned, layers 2 to 4 attend to nothing, so that layer 1 copies. When they may attend, names have been
+written already: what is left to do is to subtract the wrong one.
 """
 
 from headwork.models.recipes.house import House
 
 
 class Contrast(House):
-    """First copying, then giving."""
+    """First repeating, in layers 0 and 1; then giving, in all."""
 
     name = "house-contrast"
-    steps = 1400
-    copying = 300
-    speed = 1.0
-    fresh = (1, 2, 3, 4)
-    silent = frozenset({2, 3, 4})
-    minutes = 8.0
+    repeating = 1500
+    silent = ((1500, frozenset({2, 3, 4})),)
+    forgets = ()
 
 
 RECIPE = Contrast()

@@ -34,11 +34,16 @@ class Reader:
         self.names = frozenset(tokenizer.single_token(f" {name}") for name in words.GIVERS)
         self.strange = strange_tokens(tokenizer)
 
-    def rows(self, rng: random.Random, count: int, mixture: Mixture, *, renamed: float, repeated: float) -> Rows:
-        """Rows, of which the share `repeated` are random tokens; `renamed`: of gifts, with strange names."""
+    def rows(
+        self, rng: random.Random, count: int, mixture: Mixture, *, renamed: float, repeated: float, longest: int = 40
+    ) -> Rows:
+        """Rows, of which the share `repeated` are random tokens, in stretches of up to `longest`.
+
+        renamed: the share of gifts with strange names.
+        """
         made = []
         for _ in range(count):
-            made.append(self.repeated(rng) if rng.random() < repeated else self.texts(rng, mixture, renamed))
+            made.append(self.repeated(rng, longest) if rng.random() < repeated else self.texts(rng, mixture, renamed))
         return packed(made, self.length)
 
     def texts(self, rng: random.Random, mixture: Mixture, renamed: float) -> list[Text]:
@@ -66,14 +71,14 @@ class Reader:
         weights = [0.0 if place in first else weight for place, weight in enumerate(weights)]
         return [others.get(token, token) for token in tokens], weights
 
-    def repeated(self, rng: random.Random) -> list[Text]:
-        """A text of random tokens: stretches of 4 to 40, each said two or three times.
+    def repeated(self, rng: random.Random, longest: int = 40) -> list[Text]:
+        """A text of random tokens: stretches of 3 to `longest`, each said two or three times.
 
         What is said first cannot be known, and counts a tenth.
         """
         tokens, weights = [self.tokenizer.bos], [1.0]
         while len(tokens) < self.length:
-            stretch = rng.choices(range(1, len(self.tokenizer)), k=rng.randint(4, 40))
+            stretch = rng.choices(range(1, len(self.tokenizer)), k=rng.randint(3, longest))
             again = rng.randint(1, 2)
             tokens += stretch * (1 + again)
             weights += [0.1] * len(stretch) + [1.0] * len(stretch) * again
