@@ -12,7 +12,7 @@ from headwork.models.measure.experiments.circuit import Circuit
 from headwork.models.measure.experiments.induction import Repeats, match_matrix
 from headwork.models.measure.measure import Measure, at_least, at_most, below, figure
 
-PROMPTS = 384  # a cell of the table of names and sentences
+PROMPTS = 2400  # a cell of the table of names and sentences: a hundredth is told from two
 INDUCES = 0.3  # attention to the token after an earlier copy, from which a head is an induction head
 
 
