@@ -6,14 +6,18 @@ from typing import Any
 from torch import Tensor
 
 from headwork.checkers.checks import equal
-from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.exercise import Exercise, edit, replace
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
 
 ask = Exercise("ablate_heads", seconds=30)
 
+SMALL_SIZES = Config(  # of attention-only
+    d_vocab=256, n_ctx=64, d_model=128, n_heads=4, d_mlp=0, n_layers=2,
+    attn_only=True, layer_norm=False, biases=False, tied=False,
+)  # fmt: skip
 HOUSE_SIZES = Config(d_vocab=1792, n_ctx=96, d_model=128, n_heads=4, d_mlp=512, n_layers=5)
 
 
@@ -29,11 +33,14 @@ def _(rng: Rng) -> Iterator[Case]:
         ("a small GPT-2", 2, 9, [(1, 2), (0, 1), (1, 0)], [1, 4, 8]),
         ("attention only", 3, 6, [(0, 3), (1, 1)], [0]),
         ("untied, with ReLU", 4, 8, [(2, 0), (0, 0), (1, 1)], [3, 2]),
-        ("one head, no biases", 1, 5, [(2, 0)], [4]),
+        ("one head, no biases", 3, 5, [(2, 0)], [4]),
+        ("untied, with ReLU", 1, 4, [(1, 0), (2, 1)], [0, 2]),
     ]
     for shape, batch, length, heads, positions in rows:
-        yield _case(rng, shape, SHAPES[shape], described(rng, SHAPES[shape]), batch, length, heads, positions)
+        name = shape if batch > 1 else f"{shape}, one text"
+        yield _case(rng, name, SHAPES[shape], described(rng, SHAPES[shape]), batch, length, heads, positions)
     yield _case(rng, "house", HOUSE_SIZES, HOUSE, 2, 7, [(4, 1), (4, 2), (0, 0)], [5, 6])
+    yield _case(rng, "attention-only", SMALL_SIZES, ATTENTION_ONLY, 3, 8, [(1, 3), (0, 0)], [7, 2, 3])
 
 
 def _case(
@@ -62,6 +69,7 @@ ask.checks(
     equal("somewhere", title="replaces them at the given positions only"),
     equal("one head", title="a single head can be replaced"),
     equal("no head", title="with no head to replace, the logits are the model's own"),
+    equal("nowhere", title="with no position to replace at, the logits are the model's own"),
     equal("gradient", title="gradients reach the replacements"),
     equal("afterwards", title="the model is as it was"),
 )
@@ -69,11 +77,36 @@ ask.checks(
 CHOSEN = "chosen = where[:, None, None] & ablated[layer, :, None]"
 PLACED = "torch.where(chosen, values[point.name], z)"
 
+LATE = """
+def ablate_heads(model, tokens, heads, values, positions=None):
+    hooks = []
+    for layer, head in heads:
+
+        def hook(z, point):
+            z = z.clone()
+            where = slice(None) if positions is None else positions
+            z[:, where, head] = values[point.name][:, where, head]
+            return z
+
+        hooks.append((f"blocks.{layer}.attn.hook_z", hook))
+    return model.run_with_hooks(tokens, hooks)
+"""
+
 ask.mistakes(
+    replace(
+        LATE,
+        "Every hook replaces the last head of the list, since a function looks its variables up when it is called: "
+        "bind head=head.",
+    ),
     edit(
         "where[slice(None) if positions is None else positions] = True",
         "where[:] = True",
         "`positions` is ignored: replace at these positions only.",
+    ),
+    edit(
+        "positions is None else",
+        "not positions else",
+        "An empty list of positions is taken for none at all: it asks for no position, None for all.",
     ),
     edit(
         CHOSEN,

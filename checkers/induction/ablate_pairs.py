@@ -5,8 +5,8 @@ from typing import Any
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.ablate_heads import HOUSE_SIZES, replacements
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.ablate_heads import HOUSE_SIZES, SMALL_SIZES, replacements
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
@@ -20,11 +20,14 @@ def _(rng: Rng) -> Iterator[Case]:
         ("a small GPT-2", 2, 9, 3, [(1, 2), (0, 1), (1, 0), (0, 2)]),
         ("attention only", 3, 6, 0, [(0, 3), (1, 1), (0, 0)]),
         ("untied, with ReLU", 4, 8, 5, [(2, 0), (1, 1)]),
-        ("one head, no biases", 1, 5, 2, [(2, 0), (0, 0), (1, 0)]),
+        ("one head, no biases", 3, 5, 2, [(2, 0), (0, 0), (1, 0)]),
+        ("untied, with ReLU", 1, 7, 1, [(1, 1), (2, 0), (0, 1)]),
     ]
     for shape, batch, length, start, heads in rows:
-        yield _case(rng, shape, SHAPES[shape], described(rng, SHAPES[shape]), batch, length, start, heads)
+        name = shape if batch > 1 else f"{shape}, one text"
+        yield _case(rng, name, SHAPES[shape], described(rng, SHAPES[shape]), batch, length, start, heads)
     yield _case(rng, "house", HOUSE_SIZES, HOUSE, 2, 9, 4, [(4, 1), (4, 2), (0, 0)])
+    yield _case(rng, "attention-only", SMALL_SIZES, ATTENTION_ONLY, 3, 8, 2, [(1, 3), (0, 0)])
 
 
 def _case(
@@ -87,6 +90,11 @@ ask.mistakes(
         "losses[:, start:].reshape(len(masks), -1).mean(1)",
         "losses[:, start:].reshape(len(masks), -1).sum(1)",
         "The losses are added up: take their mean.",
+    ),
+    edit(
+        "losses[:, start:].reshape(len(masks), -1).mean(1)",
+        "losses[:, start:].sum(1).reshape(len(masks), -1).mean(1)",
+        "The losses of each text are added up: take the mean over the columns as well.",
     ),
     edit(
         "losses[:, start:].reshape(len(masks), -1).mean(1)",

@@ -44,6 +44,19 @@ ask.checks(
 )
 
 GAIN = "W_O = centred * model.ln_final.w"
+RATIO = "(own / variance.sqrt()).mean((1, 2))"
+RAW = 'raw = torch.einsum("lbphd,lhdm->lbphm", values, torch.stack([block.attn.W_O for block in model.blocks]))\n    '
+STANDARD = (
+    "    logits = logits - logits.mean(-1, keepdim=True)\n"
+    "    logits = logits / logits.square().mean(-1, keepdim=True).sqrt()\n"
+    "    own = logits.gather(-1, tokens[None, :, :, None, None].expand(*logits.shape[:-1], 1))[..., 0]\n"
+    "    return own.mean((1, 2))"
+)
+BIASES = (
+    "The shift of the final norm or the unembedding's bias is in the logits: they belong to no head, so take its gain "
+    "and W_U alone."
+)
+MEAN = "The mean over the vocabulary is not taken off: a head that raises all tokens alike copies nothing."
 
 ask.mistakes(
     edit(
@@ -62,9 +75,38 @@ ask.mistakes(
         "The gain of the final norm, ln_final.w, is missing: it scales what the unembedding reads.",
     ),
     edit(
-        GAIN,
-        "W_O = centred * model.ln_final.w + model.ln_final.b",
-        "The final norm's bias is added to what the head writes: it belongs to no head.",
+        "return " + RATIO,
+        RAW + "logits = model.unembed(model.ln_final(raw))\n" + STANDARD,
+        BIASES,
+    ),
+    edit(
+        "return " + RATIO,
+        RAW + "logits = model.ln_final(raw) @ model.unembed.W_U\n" + STANDARD,
+        BIASES,
+    ),
+    edit(
+        "return " + RATIO,
+        "logits = written @ model.unembed.W_U + model.unembed.b_U\n" + STANDARD,
+        BIASES,
+    ),
+    edit(
+        "written, W_U.T[tokens])",
+        "written, model.unembed.W_U.T[tokens])",
+        MEAN,
+    ),
+    edit(
+        "return " + RATIO,
+        "logits = written @ model.unembed.W_U\n"
+        "    return (logits.argmax(-1) == tokens[..., None]).to(logits.dtype).mean((1, 2))",
+        "This counts how often the token attended to is raised most: the score is how far its logit lies above the "
+        "mean, in standard deviations.",
+    ),
+    edit(
+        "return " + RATIO,
+        "chances = (written @ model.unembed.W_U).softmax(-1)\n"
+        '    return torch.einsum("lbphv,bpv->lh", chances, torch.nn.functional.one_hot(tokens, chances.shape[-1])'
+        ".to(chances.dtype)) / tokens.numel()",
+        "These are probabilities: the score is the logit, in standard deviations above the mean of all tokens'.",
     ),
     edit(
         "if model.config.layer_norm:",
@@ -74,7 +116,7 @@ ask.mistakes(
     edit(
         "    W_U = W_U - W_U.mean(-1, keepdim=True)",
         "    W_U = W_U * 1",
-        "The mean over the vocabulary is not taken off: a head that raises all tokens alike copies nothing.",
+        MEAN,
     ),
     edit(
         "    W_U = W_U - W_U.mean(-1, keepdim=True)",

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from headwork.checkers.checks import equal
-from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.ablate_heads import HOUSE_SIZES, replacements
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.exercise import Exercise, edit, replace
+from headwork.checkers.induction.ablate_heads import HOUSE_SIZES, SMALL_SIZES, replacements
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
@@ -32,11 +32,14 @@ def _(rng: Rng) -> Iterator[Case]:
             8,
             [((0, 1), (1, 0), "v"), ((1, 0), (2, 1), "k"), ((0, 1), (2, 1), "k")],
         ),
-        ("one head, no biases", 1, 5, [((0, 0), (2, 0), "v"), ((1, 0), (2, 0), "k")]),
+        ("one head, no biases", 3, 5, [((0, 0), (2, 0), "v"), ((1, 0), (2, 0), "k")]),
+        ("one text", 1, 4, [((0, 1), (1, 2), "k"), ((0, 0), (1, 1), "q"), ((0, 0), (1, 2), "v")]),
     ]
     for name, batch, length, edges in rows:
-        shape = name if name in SHAPES else "untied, with ReLU"
+        shape = name if name in SHAPES else "a small GPT-2" if batch == 1 else "untied, with ReLU"
         yield _case(rng, name, SHAPES[shape], described(rng, SHAPES[shape]), batch, length, edges)
+    edges = [((0, 0), (1, 2), "k"), ((0, 0), (1, 0), "k"), ((0, 3), (1, 2), "v")]
+    yield _case(rng, "attention-only", SMALL_SIZES, ATTENTION_ONLY, 3, 8, edges)
     yield _case(
         rng, "house", HOUSE_SIZES, HOUSE, 2, 7, [((0, 0), (4, 1), "k"), ((0, 0), (4, 2), "k"), ((3, 2), (4, 1), "v")]
     )
@@ -66,9 +69,47 @@ ask.checks(
 MISSING = "values[point.name] - z"
 CHANGES = '[torch.einsum("bpsm,sr->bprm", missing[layer], mask) for layer, mask in masks[point.name].items()]'
 SENT = "    def send(z: Tensor, point: Any) -> None:\n"
+ALL_RECEIVERS = "The edge is cut to all heads of the receiver's layer: only the given head loses it."
+ALL_SENDERS = "All heads of the sender's layer are cut off: only the given one is."
 RUN = "    return model.run_with_hooks(tokens, [(senders, send), (list(masks), receive)])"
 
+BY_EDGE = """
+def cut_edges(model, tokens, edges, values):
+    written, hooks = {}, []
+    for sender, receiver, kind in edges:
+        if receiver[0] <= sender[0]:
+            raise ValueError("the receiver is in no later layer")
+        name = f"blocks.{sender[0]}.attn.hook_z"
+
+        def keep(z, point):
+            written[point.name] = z
+
+        def change(x, point):
+            x = x.clone()
+            lost = (values[name] - written[name])[:, :, sender[1]] @ model.blocks[sender[0]].attn.W_O[sender[1]]
+            x[:, :, receiver[1]] += lost
+            return x
+
+        hooks += [(name, keep), (f"blocks.{receiver[0]}.hook_{kind}_input", change)]
+    return model.run_with_hooks(tokens, hooks)
+"""
+BEHIND_NORM = (
+    BY_EDGE.replace("(x, point):", "(x, point, sender=sender, receiver=receiver, kind=kind, name=name):")
+    .replace("+= lost", "+= lost @ getattr(model.blocks[receiver[0]].attn, 'W_' + kind.upper())[receiver[1]]")
+    .replace("hook_{kind}_input", "attn.hook_{kind}")
+)
+
 ask.mistakes(
+    replace(
+        BY_EDGE,
+        "Every hook cuts the last edge of the list, since a function looks its variables up when it is called: bind "
+        "sender, receiver and name.",
+    ),
+    replace(
+        BEHIND_NORM,
+        "The change is added to the query, key or value itself, as if there were no norm: change what the receiver "
+        "reads, and let its norm compute.",
+    ),
     edit(
         SENT,
         "    def replaced(z: Tensor, point: Any) -> Tensor:\n        z, layer = z.clone(), "
@@ -85,17 +126,37 @@ ask.mistakes(
     edit(
         "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head, to] = 1",
         "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head] = 1",
-        "The edge is cut to all heads of the receiver's layer: only the given head loses it.",
+        ALL_RECEIVERS,
+    ),
+    edit(
+        "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head, to] = 1",
+        "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head] += 1",
+        ALL_RECEIVERS,
     ),
     edit(
         "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head, to] = 1",
         "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[:, to] = 1",
-        "All heads of the sender's layer are cut off: only the given one is.",
+        ALL_SENDERS,
+    ),
+    edit(
+        "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head, to] = 1",
+        "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[:, to] += 1",
+        ALL_SENDERS,
     ),
     edit(
         "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[head, to] = 1",
         "of_point.setdefault(layer, torch.zeros(count, count).to(model.blocks[0].attn.W_O))[to, head] = 1",
         "Sender and receiver have changed places.",
+    ),
+    edit(
+        'f"blocks.{later}.hook_{kind}_input"',
+        'f"blocks.{later}.hook_k_input"',
+        "Every edge is cut at the keys: cut it at the input that it names.",
+    ),
+    edit(
+        "    for (layer, head), (later, to), kind in edges:\n        if later",
+        "    for (layer, head), (later, to), kind in edges[:1]:\n        if later",
+        "Only the first edge of the list is cut: cut all of them.",
     ),
     edit(
         'f"blocks.{later}.hook_{kind}_input"',

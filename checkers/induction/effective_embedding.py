@@ -10,7 +10,7 @@ from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
 
-ask = Exercise("effective_embedding", batch=["contexts"], seconds=30)
+ask = Exercise("effective_embedding", batch=["contexts"], seconds=120)
 
 LARGE = Config(d_vocab=211, n_ctx=9, d_model=8, n_heads=2, d_mlp=11, n_layers=2)
 ANY = 1 << 40
@@ -28,12 +28,17 @@ def _(rng: Rng) -> Iterator[Case]:
         yield Case(name, model=described(rng, SHAPES[shape]), contexts=contexts, chunk=chunk, most=ANY)
     contexts = rng.integers((3, 4), LARGE.d_vocab)
     yield Case("a larger vocabulary", model=described(rng, LARGE), contexts=contexts, chunk=16, most=6000)
-    yield Case("the house model", model=HOUSE, contexts=rng.integers((1, 2), 1792), chunk=600, most=1_500_000)
+    yield Case("the house model", model=HOUSE, contexts=rng.integers((2, 1), 1792), chunk=600, most=1_500_000)
 
 
 def _too_large(value: Any, case: Case) -> str:
     """A claim, so that a mistake is named only by one that makes a tensor of the same size."""
-    return f"a tensor of {value} numbers is made, the bar is {case.most}" if value > case.most else ""
+    if value <= case.most:
+        return ""
+    return (
+        f"a tensor of {value} numbers is made, the bar is {case.most}: run `chunk` tokens of the vocabulary at a time, "
+        "and no further than block 0"
+    )
 
 
 ask.checks(
@@ -44,6 +49,10 @@ ask.checks(
 )
 
 STOP = "stop_at_layer=1)[:, -1]"
+RESIDUAL = "residual = model(texts, stop_at_layer=1)[:, -1]"
+TEXTS = "texts = torch.cat([ahead, last], -1).flatten(0, 1)"
+NORMALISED = "The stream was normalised: return it as it is; who reads it normalises it."
+SWAPPED = "Tokens and contexts change places: rows run over all contexts of one token, then of the next."
 MEAN = ".mean(1))  # (token, d_model)"
 
 ask.mistakes(
@@ -59,12 +68,52 @@ ask.mistakes(
         "The whole model has run: `stop_at_layer=1` ends after block 0.",
     ),
     edit(
-        "residual = model(texts, stop_at_layer=1)[:, -1]",
+        RESIDUAL,
         "residual = model.ln_final(model(texts, stop_at_layer=1)[:, -1])",
-        "The stream was normalised: return it as it is; who reads it normalises it.",
+        NORMALISED,
+    ),
+    edit(RESIDUAL, "residual = model.blocks[1].ln1(model(texts, stop_at_layer=1)[:, -1])", NORMALISED),
+    edit(
+        MEAN,
+        ".mean(1))  # (token, d_model)\n    parts = [model.blocks[1].ln1(part) for part in parts]",
+        NORMALISED,
     ),
     edit(
-        "residual = model(texts, stop_at_layer=1)[:, -1]",
+        "return torch.cat(parts)",
+        "return torch.cat(parts) - torch.cat(parts).mean(0)",
+        "The mean over the vocabulary is taken off: return the stream as it is.",
+    ),
+    edit(
+        RESIDUAL,
+        "residual = model.embed.W_E[texts[:, -1]].detach()",
+        "This is the raw embedding: run block 0 on the text, and take the stream behind it.",
+    ),
+    edit(
+        RESIDUAL,
+        "residual = model.blocks[0](model.embed.W_E[texts])[:, -1]",
+        "Block 0 reads W_E alone: the vectors of the positions are part of the stream, let the model embed the text.",
+    ),
+    edit(
+        RESIDUAL,
+        "residual = model.embed.W_E[texts[:, -1]]\n"
+        "            if not model.config.attn_only:\n"
+        "                residual = residual + model.blocks[0].mlp(model.blocks[0].ln2(residual))",
+        "Only the MLP of block 0 is run, on the token's own embedding: its heads write too, and they see the context.",
+    ),
+    edit(
+        "torch.cat([ahead, last], -1)",
+        "torch.cat([torch.zeros_like(last), ahead, last], -1)",
+        "A token 0 is put before the contexts: they are whole, so add nothing to them.",
+    ),
+    edit(
+        TEXTS,
+        "texts = torch.cat([contexts.repeat(len(tokens), 1), tokens.repeat(count)[:, None]], -1)",
+        "Contexts and tokens are repeated in the same order, so not each meets each: repeat one as a whole and the "
+        "other entry by entry.",
+    ),
+    edit(TEXTS, TEXTS.replace("[ahead, last], -1)", "[ahead, last], -1).transpose(0, 1)"), SWAPPED),
+    edit(
+        RESIDUAL,
         "residual = model(texts, stop_at_layer=1)[:, -1] - model(texts, stop_at_layer=0)[:, -1]",
         "This is what block 0 adds: the token's own embedding is part of the stream too.",
     ),
@@ -96,7 +145,7 @@ ask.mistakes(
         "The last tokens of the vocabulary are missing when `chunk` does not divide it.",
     ),
     edit(
-        "residual = model(texts, stop_at_layer=1)[:, -1]",
+        RESIDUAL,
         'residual = model.run_with_cache(texts, ["blocks.0.hook_resid_post"])[1]["blocks.0.hook_resid_post"][:, -1]',
         "The model runs on to its logits, which are as many as the vocabulary has tokens: stop it after block 0.",
     ),
@@ -109,6 +158,6 @@ ask.mistakes(
     edit(
         ".unflatten(0, (len(tokens), count)).mean(1)",
         ".unflatten(0, (count, len(tokens))).mean(0)",
-        "Tokens and contexts change places: rows run over all contexts of one token, then of the next.",
+        SWAPPED,
     ),
 )

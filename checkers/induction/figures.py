@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from headwork.checkers.figure import Choice, Figure, Knob
-from headwork.checkers.induction.networks import HOUSE
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE
 from headwork.checkers.inputs import Rng
+from headwork.checkers.probing import Model
 
 if TYPE_CHECKING:
     from headwork.models.gpt2 import GPT2
@@ -112,7 +113,30 @@ def _match(head: str) -> dict[str, Any]:
     return {**_matched(), "previous": [0, 0], "induction": [4, int(head)]}
 
 
+def _checkpoints() -> dict[str, Any]:
+    """The small model as it was at each step that was kept, and as it is at the end."""
+    from headwork.models.recipes.attention_only import AttentionOnly
+    from headwork.models.zoo import checkpoints
+
+    name, config = ATTENTION_ONLY.name, AttentionOnly.config
+    steps = checkpoints(name)
+    return {
+        "models": [*(Model(f"{name}@{step}") for step in steps), ATTENTION_ONLY],
+        "steps": [*steps, AttentionOnly.steps],
+        "heads": config.n_heads,
+        "tokens": random_texts(16, LEARNED, config.d_vocab),
+        "period": LEARNED,
+    }
+
+
+LEARNED = 20  # tokens in each copy of the texts on which the checkpoints are compared
+
 FIGURES = {
+    "phase_change": Figure(
+        ("loss_per_token", "pattern_scores", "prefix_matching_score"),
+        _checkpoints,
+        seconds=30,
+    ),
     "match_matrix": Figure(
         ("induction_circuit",),
         _match,

@@ -24,8 +24,8 @@ def _(rng: Rng) -> Iterator[Case]:
 
 
 ask.checks(
-    equal("logits", title="the folded model gives the same logits", weight=2),
-    equal("state", title="every weight and bias is what folding makes of it"),
+    equal("state", title="every weight and bias is what folding makes of it", weight=2),
+    equal("logits", title="the folded model gives the same logits"),
     equal("the model is as it was", title="the model that was given is left as it was"),
 )
 
@@ -39,6 +39,31 @@ UNFOLDED = (
 )
 
 ask.mistakes(
+    edit(
+        '    readers = [("ln_final", "unembed", "U")]\n',
+        '    return state\n    readers = [("ln_final", "unembed", "U")]\n',
+        "Nothing is folded: the norms keep their scale and shift, and the weights are those of the model.",
+    ),
+    edit(
+        'if ".ln" in f".{name}"',
+        'if ".ln" in name',
+        "ln_final keeps its scale and shift, though the unembedding has them: set its w to 1 and its b to 0 as well.",
+    ),
+    edit(
+        "    return state\n",
+        "    writers = [key for key in state if key.endswith(WRITERS) and model.config.layer_norm]\n"
+        "    return {**state, **{key: state[key] - state[key].mean(-1, keepdim=True) for key in writers}}\n\n\n"
+        'WRITERS = ("W_E", "W_pos", "W_O", "b_O", "W_out", "b_out")\n',
+        "What is written into the stream is centred too. The logits stay as they are, but this is no folding: norms "
+        "go on centring, so leave W_E, W_pos, W_O, W_out and their biases alone.",
+    ),
+    edit(
+        SCALED,
+        SCALED.replace("weight  #", "(weight - 0)  #")
+        + '            state[f"{part}.W_{name}"] -= state[f"{part}.W_{name}"].mean(-2, keepdim=True)\n',
+        "The mean is taken off the weights as well. The logits stay as they are, but the norms go on centring: fold "
+        "scale and shift alone.",
+    ),
     edit(
         UNFOLDED,
         "",

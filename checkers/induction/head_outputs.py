@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 
@@ -27,6 +27,13 @@ def _(rng: Rng) -> Iterator[Case]:
             cotangent=rng.normal((batch, length, config.d_model)),
             factors=rng.normal((19,)),
         )
+    yield Case(
+        "attention-only",
+        model=ATTENTION_ONLY,
+        tokens=rng.integers((3, 8), 256),
+        cotangent=rng.normal((3, 8, 128)),
+        factors=rng.normal((19,)),
+    )
     yield Case(
         "house",
         model=HOUSE,
@@ -92,6 +99,14 @@ ask.mistakes(
         '            parts[f"{layer}.mlp"] = cache[f"blocks.{layer}.hook_mlp_out"]\n',
         "",
         "The MLPs are missing: each writes to the stream as well.",
+    ),
+    edit(
+        'kinds = ("hook_embed", "hook_pos_embed", "hook_z", "hook_mlp_out")\n'
+        "    _, cache = model.run_with_cache(tokens, lambda name: name.endswith(kinds))\n",
+        "_, cache = model.run_with_cache(tokens)\n"
+        "    cache = {name.replace('hook_v', 'hook_z'): value for name, value in cache.items() if 'hook_z' not in "
+        "name}\n",
+        "These are values before the pattern has averaged them, hook_v: what a head writes comes from hook_z.",
     ),
     edit(
         BIAS,

@@ -82,6 +82,27 @@ ask.mistakes(
         "the activation.",
     ),
     edit(
+        PUT,
+        "            if made is not None:\n                return made\n",
+        "The first hook that replaces the activation ends the round: those behind it are to be called as well.",
+    ),
+    edit(
+        PUT,
+        "            if made is not None:\n                value.data.copy_(made)\n",
+        "The replacement is written into the tensor that came in, which others may hold: let the new one take its "
+        "place.",
+    ),
+    edit(
+        "            self.hooks.pop(key, None)",
+        "            self.hooks and self.hooks.popitem()",
+        "The last hook is removed, whichever was added: take off the one that this function belongs to.",
+    ),
+    edit(
+        "        return remove\n",
+        "        return key\n",
+        "What comes back is no function: return one without arguments that takes the hook off.",
+    ),
+    edit(
         "        return value\n",
         "        return value.clone()\n",
         "A copy goes out: a hook point returns the tensor it is given.",

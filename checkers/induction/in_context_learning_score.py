@@ -51,6 +51,21 @@ ask.mistakes(
         "(losses[:, late - 2] - losses[:, early - 2]).mean()",
         "The columns are one too early: column p belongs to the token at position p + 1.",
     ),
+    edit(
+        ALL,
+        "(losses[:, late - 1] - losses[:, early]).mean()",
+        "The early column is one too late: the first token has no loss, so column p is that of position p + 1.",
+    ),
+    edit(
+        ALL,
+        "(losses[:, late] - losses[:, early - 1]).mean()",
+        "The late column is one too late: the first token has no loss, so column p is that of position p + 1.",
+    ),
+    edit(
+        ALL,
+        "losses[:, late - 1 :].mean() - losses[:, :early].mean()",
+        "Whole stretches are averaged, up to `early` and from `late` on: take the losses at these two positions alone.",
+    ),
     edit(ALL, "losses[:, late - 1] - losses[:, early - 1]", "There is a number for each text: average over the batch."),
     edit(
         ALL,

@@ -23,10 +23,10 @@ ANY = 1 << 40
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, shape, previous, induction, (tokens, chunk, most) in [
-        ("a small GPT-2", "a small GPT-2", (0, 2), (1, 0), (17, 5, ANY)),
-        ("three layers", "untied, with ReLU", (0, 0), (2, 1), (8, 3, ANY)),
-        ("the first head in layer 1", "one head, no biases", (1, 0), (2, 0), (6, 100, ANY)),
-        ("attention only", "attention only", (0, 1), (1, 3), (11, 1, ANY)),
+        ("a small GPT-2", "a small GPT-2", (0, 2), (1, 0), (17, 1, ANY)),
+        ("three layers", "untied, with ReLU", (0, 0), (2, 1), (8, 100, ANY)),
+        ("the first head in layer 1", "one head, no biases", (1, 0), (2, 0), (6, 1, ANY)),
+        ("attention only", "attention only", (0, 1), (1, 3), (11, 5, ANY)),
         ("many tokens", "a small GPT-2", (0, 1), (1, 2), (160, 7, 8000)),
     ]:
         config = SHAPES[shape]
@@ -91,6 +91,32 @@ ask.mistakes(
         "        written = written - written.mean(-1, keepdim=True)\n",
         "        written = model.blocks[late].ln1(written)\n",
         "What is written is divided by its own spread: the norm divides by the whole stream's, so only centre it.",
+    ),
+    edit(
+        "written.mean(-1, keepdim=True)",
+        "written.mean(0, keepdim=True)",
+        "The mean is taken over the tokens: the norm takes it over d_model, the last axis.",
+    ),
+    edit(
+        QUERIES,
+        "model.blocks[late].ln1(sources)",
+        "The queries are made of `sources`: the later head reads `queries`, which block 0 has rewritten.",
+    ),
+    edit(
+        "written @ reader.W_K[second]",
+        "written @ reader.W_V[second]",
+        "The trace is read with the later head's values: it is a key that it should become, through W_K.",
+    ),
+    edit(
+        BEST,
+        BEST.replace(".argmax(-1)", ".abs().argmax(-1)"),
+        "This finds the entry that is largest in size: a large negative score is never looked at.",
+    ),
+    edit(
+        BEST,
+        "    keys = k.split(chunk)\n"
+        "    best = [(q[i * chunk :][:chunk] @ each.mT).argmax(-1) + i * chunk for i, each in enumerate(keys)]\n",
+        "The columns are cut like the rows: each row has to be compared with the keys of all tokens.",
     ),
     edit(CENTRED, "", "What is written is not centred: the later head reads through a norm that takes the mean off."),
     edit(

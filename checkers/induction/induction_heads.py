@@ -9,10 +9,12 @@ from typing import Any
 
 from headwork.checkers.checks import claim
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.judge.claims import form, loss_with_cut, model, numbered, worths
+from headwork.checkers.induction.ablate_heads import HOUSE_SIZES
+from headwork.checkers.induction.judge.claims import PREVIOUS, form, loss_with_cut, model, numbered, worths
 from headwork.checkers.induction.judge.rules import agreement
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
+from headwork.solutions.induction.findings import INDUCTION_HEADS
 
 MOST = 0.8  # of F1
 
@@ -54,34 +56,27 @@ ask.checks(
     claim("all", lambda value, case: _flaw(1, value, case), title="all that do it are named, and no others"),
 )
 
-WHOLE = "[(4, 0), (4, 1), (4, 2), (4, 3)]"
+HEADS = INDUCTION_HEADS
+WHOLE = str(HEADS)
+ALL = [(layer, head) for layer in range(HOUSE_SIZES.n_layers) for head in range(HOUSE_SIZES.n_heads)]
 COULD = "More do it than you name: heads stand in for one another, and each, cut alone, may hardly be missed."
 
 ask.mistakes(
-    edit(WHOLE, "[(0, 4), (1, 4), (2, 4), (3, 4)]", "A head is a pair (layer, head), the layer first."),
-    edit(WHOLE, "[(5, 1), (5, 2), (5, 3), (5, 4)]", "Layers and heads are counted from 0."),
+    edit(WHOLE, str([(head, layer) for layer, head in HEADS]), "A head is a pair (layer, head), the layer first."),
+    edit(WHOLE, str([(layer + 1, head + 1) for layer, head in HEADS]), "Layers and heads are counted from 0."),
     edit(
         WHOLE,
-        "[(0, 0)]",
+        str([PREVIOUS]),
         "This head is needed for induction but attends to the token before: it leaves the trace that others find.",
     ),
-    edit(
-        WHOLE,
-        "[(layer, head) for layer in range(5) for head in range(4)]",
-        "Every head is named: most of them carry nothing, and a list of all says nothing.",
-    ),
+    edit(WHOLE, str(ALL), "Every head is named: most of them carry nothing, and a list of all says nothing."),
     edit(WHOLE, "[]", "No head is named."),
-    edit(WHOLE, "[(4, 2)]", COULD),
-    edit(WHOLE, "[(4, 1), (4, 2)]", COULD),
+    edit(WHOLE, str(HEADS[:1]), COULD),
+    edit(WHOLE, str(HEADS[1:2]), COULD),
     edit(
         WHOLE,
-        "[(0, 0), (4, 0), (4, 1), (4, 2), (4, 3)]",
+        str([PREVIOUS, *HEADS]),
         "One of these is needed by the others but does no induction itself: it has no edge to what came after.",
     ),
-    edit(
-        WHOLE,
-        "[(1, 0)]",
-        "This head attends to the same token, not to the one after it: that is a duplicate-token head.",
-    ),
-    edit(WHOLE, "[(4, 0), (4, 1), (4, 2), (4, 3), (4, 2)]", "A head is named twice."),
+    edit(WHOLE, str([*HEADS, HEADS[0]]), "A head is named twice."),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 
@@ -17,23 +17,32 @@ def _(rng: Rng) -> Iterator[Case]:
         ("a small GPT-2", "a small GPT-2", 5, 4, 6, 0.7, 1.7),
         ("no norm, no biases", "attention only", 6, 2, 5, 1, 1.3),
         ("a bias of the unembedding, a large eps", "untied, with ReLU", 4, 3, 7, 2, 0.6),
-        ("one text, one part, a stream near nothing", "one head, no biases", 1, 1, 3, 0.002, 0.004),
+        ("one part, a stream near nothing", "one head, no biases", 1, 2, 3, 0.002, 0.004),
+        ("one text", "a small GPT-2", 3, 1, 4, 0.2, 1.1),
     ]:
         config = SHAPES[shape]
         width = config.d_model
         yield Case(
             name,
             model=described(rng, config),
-            parts=rng.normal((parts, batch, length, width), centre),
             residual=rng.normal((batch, length, width), centre, spread),
+            parts=rng.normal((parts, batch, length, width), centre),
             targets=rng.integers((batch, length), config.d_vocab),
             cotangent=rng.normal((parts, batch, length)),
         )
     yield Case(
+        "attention-only",
+        model=ATTENTION_ONLY,
+        residual=rng.normal((3, 4, 128), 0.5, 3),
+        parts=rng.normal((5, 3, 4, 128), 0.3),
+        targets=rng.integers((3, 4), 256),
+        cotangent=rng.normal((5, 3, 4)),
+    )
+    yield Case(
         "house",
         model=HOUSE,
-        parts=rng.normal((6, 2, 5, 128), 0.3),
         residual=rng.normal((2, 5, 128), 0.5, 3),
+        parts=rng.normal((6, 2, 5, 128), 0.3),
         targets=rng.integers((2, 5), 1792),
         cotangent=rng.normal((6, 2, 5)),
     )
@@ -118,6 +127,31 @@ ask.mistakes(
         "bias = model.unembed.b_U[targets]",
         "bias = torch.zeros_like(read[..., 0])",
         "The bias of the unembedding, b_U, is missing in what the biases add.",
+    ),
+    edit(
+        SCALE,
+        "scale = residual.var(-1, correction=0, keepdim=True).sqrt() + norm.eps",
+        "eps is added to the root of the variance: it is added to the variance.",
+    ),
+    edit(
+        PARTS,
+        "parts = (parts * norm.w - (parts * norm.w).mean(-1, keepdim=True)) / scale",
+        "The gain is multiplied in before the mean is taken off: the norm centres first.",
+    ),
+    edit(
+        "read = model.unembed.W_U.T[targets]",
+        "read = model.embed.W_E[targets]",
+        "The parts are read by rows of the embedding: an untied model unembeds with columns of its own, those of W_U.",
+    ),
+    edit(
+        "    read = model",
+        "    targets = targets.roll(-1, 1)\n    read = model",
+        "The targets are moved by one position: `targets` holds, at each position, the token whose logit is meant.",
+    ),
+    edit(
+        'torch.einsum("cbpm,bpm->cbp", parts, read), bias',
+        'torch.einsum("cbpm,bpm->cbp", parts, read) + bias / len(parts), bias',
+        "The biases' share is dealt out to the parts: it belongs to none of them.",
     ),
     edit("if model.config.layer_norm:", "if True:", "The final norm is taken for granted: not every model has one."),
     edit(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.induction.planted import repeated
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -24,6 +24,8 @@ def _(rng: Rng) -> Iterator[Case]:
         tokens, cotangent = rng.integers((batch, length), config.d_vocab), rng.normal((batch, length - 1))
         sizes = f"{batch} text{'s' * (batch > 1)} of {length} tokens"
         yield Case(f"{shape}, {sizes}", model=described(rng, config), tokens=tokens, cotangent=cotangent)
+    tokens = repeated(rng, 3, 5, 256, 1)["tokens"]
+    yield Case("attention-only", model=ATTENTION_ONLY, tokens=tokens, cotangent=rng.normal((3, 10)))
     tokens = repeated(rng, 2, 7, 1792, 1)["tokens"]
     yield Case("house on a text that repeats", model=HOUSE, tokens=tokens, cotangent=rng.normal((2, 14)))
 
@@ -44,6 +46,11 @@ ask.mistakes(
     edit(
         "log_softmax(-1)",
         "log_softmax(1)",
+        "The softmax runs over positions: probabilities sum to 1 over the vocabulary.",
+    ),
+    edit(
+        "model(tokens)[:, :-1].log_softmax(-1)",
+        "model(tokens).log_softmax(1)[:, :-1]",
         "The softmax runs over positions: probabilities sum to 1 over the vocabulary.",
     ),
     edit(

@@ -26,7 +26,7 @@ def _(rng: Rng) -> Iterator[Case]:
         left, right = rng.normal((*batch, rows, rank), spread=spread), rng.normal((*batch, rank, columns))
         yield _case(rng, name, left, right, chunk, (other_rank, other_columns))
     left, right = rng.normal((8, 100, 4)), rng.normal((8, 4, 64))
-    left[..., 3] = 2 * left[..., 0] - left[..., 1]
+    left[..., 2] = 2 * left[..., 0] - left[..., 1]  # not the last: the triangle of a QR would show it as a row of zeros
     left[..., 0] *= 1000  # what one factor has more of, the other has less of
     right[..., 0, :] /= 1000
     yield _case(rng, "columns that depend on one another", left, right, 6, (3, 57))
@@ -118,6 +118,22 @@ ask.mistakes(
         "return (self.left @ self.right).square().sum((-2, -1)).sqrt()",
         WHOLE.format("the norm follows from two small Gram matrices."),
     ),
+    edit(
+        DIAGONAL,
+        "return (self.left @ self.right).diagonal()",
+        "`diagonal()` takes the first two axes, which may be those of the batch, and the whole product is made for it: "
+        "sum `left[i] * right[:, i]`.",
+    ),
+    edit(
+        "return " + NORM,
+        "return self.singular_values()[..., 0]",
+        "This is the largest singular value: the Frobenius norm is the root of the sum of all their squares.",
+    ),
+    edit(
+        "return " + NORM,
+        "return self.singular_values().sum(-1)",
+        "This is the sum of the singular values: sum their squares, and take the root.",
+    ),
     edit("return " + NORM, "return squares.sum((-2, -1))", "The square of the norm: take its root."),
     edit(
         "return " + NORM,
@@ -160,6 +176,33 @@ ask.mistakes(
         "return torch.linalg.svdvals(left @ right.mT)",
         "return torch.linalg.svdvals(left @ right.mT).flip(-1)",
         "The smallest comes first: the largest should.",
+    ),
+    edit(
+        "return torch.linalg.svdvals(left @ right.mT)",
+        "return torch.linalg.svdvals(left @ right)",
+        "The second triangle is not transposed: with `right.mT = Q T` the small matrix is the first one times `T.mT`.",
+    ),
+    edit(
+        "return torch.linalg.svdvals(left @ right.mT)",
+        "return torch.linalg.svdvals(left @ right.mT).square()",
+        "These are the squares of the singular values.",
+    ),
+    edit(
+        "return torch.linalg.svdvals(left @ right.mT)",
+        "values = torch.linalg.eigvalsh(left @ (right.mT @ right) @ left.mT)\n"
+        "        return values.clamp(min=0).sqrt().flip(-1)[..., : min(*self.left.shape[-2:], self.right.shape[-1])]",
+        "Eigenvalues of a product with its own transpose are squares: the root of what rounding leaves of a 0 is 1e-8. "
+        "Use `svdvals`.",
+    ),
+    edit(
+        BLOCK,
+        "        parts = [(self.left @ some).argmax(-1) for some in self.right.split(chunk, -1)]\n",
+        "The columns are cut into pieces: the largest entry of a row may stand in any, so cut the rows.",
+    ),
+    edit(
+        BLOCK,
+        BLOCK.replace(".argmax(-1)", ".argmax(-2)"),
+        "This finds the row of each column's largest entry: each row is asked for its column.",
     ),
     edit(
         BLOCK,

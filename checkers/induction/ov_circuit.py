@@ -25,9 +25,9 @@ LARGE = Config(d_vocab=190, n_ctx=6, d_model=8, n_heads=2, d_mlp=11, n_layers=2)
 def _(rng: Rng) -> Iterator[Case]:
     for name, layer, tokens in [
         ("a small GPT-2", 1, 17),
-        ("untied, with ReLU", 2, 7),
-        ("attention only", 0, 5),
-        ("one head, no biases", 1, 14),
+        ("untied, with ReLU", 0, 7),
+        ("attention only", 1, 5),
+        ("one head, no biases", 2, 14),
     ]:
         yield _case(rng, name, SHAPES[name], layer, tokens, ANY)
     yield _case(rng, "a larger vocabulary", LARGE, 1, 170, 2 * 190 * 8 * 4)
@@ -68,6 +68,32 @@ ask.checks(
 CENTRED = "    if model.config.layer_norm:\n        written = written - written.mean(-1, keepdim=True)\n"
 
 ask.mistakes(
+    edit(
+        "written.mean(-1, keepdim=True)",
+        "written.mean(-2, keepdim=True)",
+        "The mean of W_O is taken over d_head: the final norm takes the mean over d_model, the last axis.",
+    ),
+    edit(
+        CENTRED + "    return left, written @ model.unembed.W_U",
+        "    W_U = model.unembed.W_U\n    return left, written @ (W_U - W_U.mean(-1, keepdim=True))",
+        "The unembedding is centred over the vocabulary, what is written is not: it is W_O whose rows, over d_model, "
+        "lose their mean in the final norm.",
+    ),
+    edit(
+        "return left, written @ model.unembed.W_U",
+        "W_U = model.unembed.W_U\n    return left, written @ (W_U - W_U.mean(-1, keepdim=True))",
+        "The mean over the vocabulary is taken off the logits: centre W_O alone.",
+    ),
+    edit(
+        "        written = written - written.mean(-1, keepdim=True)\n",
+        "        written = model.ln_final(written)\n",
+        "Each row of W_O is divided by its own spread: the norm divides by the whole stream's, so only centre it.",
+    ),
+    edit(
+        "return left, written @ model.unembed.W_U",
+        "return left, (written + attn.b_O) @ model.unembed.W_U",
+        "b_O is added: it belongs to the layer, not to a head.",
+    ),
     edit("model.blocks[layer].ln1(sources)", "sources", "The heads read through ln1: apply it to the sources."),
     edit(" @ attn.W_V + attn.b_V[:, None]", " @ attn.W_V", "b_V is missing: it is part of what a head writes."),
     edit(CENTRED, "", "What is written is not centred: the final norm takes the mean off before the logits are made."),

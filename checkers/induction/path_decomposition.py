@@ -34,7 +34,34 @@ ask.checks(
 
 LOOP = "        for path, stream in list(streams.items()):\n"
 
+WHOLE = "Every head reads the whole stream here: a path follows what one part wrote."
+
 ask.mistakes(
+    edit(
+        "cache[name], stream, attn.W_V)",
+        "cache[name], model(tokens, stop_at_layer=layer), attn.W_V)",
+        WHOLE,
+    ),
+    edit(
+        "cache[name], stream, attn.W_V)",
+        "cache[name][:1], stream, attn.W_V)",
+        "The patterns of the first text are used for all of them: each text has its own.",
+    ),
+    edit(
+        "attn.hook_pattern",
+        "attn.hook_attn_scores",
+        "These are scores, before the softmax: what a head gathers by is its pattern.",
+    ),
+    edit(
+        "stream @ model.unembed.W_U for",
+        "stream @ model.embed.W_E.T for",
+        "The embedding transposed is not the unembedding of a model that is not tied: use W_U.",
+    ),
+    edit(
+        "stream @ model.unembed.W_U for",
+        "(stream @ model.unembed.W_U).log_softmax(-1) for",
+        "These are log-probabilities, which do not add up: return the logits.",
+    ),
     edit(
         "model(tokens, stop_at_layer=0)}",
         "model.embed(tokens)}",
@@ -53,7 +80,7 @@ ask.mistakes(
     edit(
         LOOP,
         LOOP.replace("list(streams.items())", "[((), sum(streams.values()))]"),
-        "Every head reads the whole stream here: a path follows what one part wrote.",
+        WHOLE,
     ),
     edit(
         "streams[*path, (layer, head)]",

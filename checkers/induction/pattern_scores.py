@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.induction.planted import HEADS, by_chance, planted
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -17,7 +17,7 @@ def _(rng: Rng) -> Iterator[Case]:
     for name, layers, batch, heads, length in [
         ("random patterns", 3, 2, 4, 7),
         ("a batch of one", 2, 1, 3, 6),
-        ("two positions", 1, 4, 3, 2),
+        ("two positions", 5, 4, 3, 2),
     ]:
         patterns = by_chance(rng, (layers, batch, heads), length)
         yield Case(name, patterns=patterns, cotangent=rng.normal((3, layers, heads)))
@@ -26,6 +26,8 @@ def _(rng: Rng) -> Iterator[Case]:
     yield Case(name, patterns=patterns, cotangent=rng.normal((3, 2, len(HEADS))))
     tokens = rng.integers((2, 11), 1792)
     yield Case("the patterns of house", model=HOUSE, tokens=tokens, cotangent=rng.normal((3, 5, 4)))
+    tokens = rng.integers((3, 13), 256)
+    yield Case("the patterns of attention-only", model=ATTENTION_ONLY, tokens=tokens, cotangent=rng.normal((3, 2, 4)))
     config = SHAPES["attention only"]
     tokens = rng.integers((3, 7), config.d_vocab)
     model = described(rng, config)
@@ -55,7 +57,23 @@ ask.mistakes(
     edit(
         PLACES + "\n    return {name: " + MEAN,
         PLACES + "\n    n = patterns.shape[-1]\n    return {name: (patterns[..., queries, keys].sum(-1) + "
-        "(name != 'previous')).mean(1) / n",
+        "(name != 'previous') * patterns[..., 0, 0]).mean(1) / n",
+        FIRST_ROW,
+    ),
+    edit(
+        MEAN,
+        MEAN + " if name == 'previous' else "
+        "(patterns[..., queries, keys].sum(-1) + patterns[..., 0, 0]).mean(1) / patterns.shape[-1]",
+        FIRST_ROW,
+    ),
+    edit(
+        MEAN,
+        MEAN + " if name != 'first' else patterns[..., 0].mean((1, 3))",
+        FIRST_ROW,
+    ),
+    edit(
+        MEAN,
+        MEAN + " if name != 'current' else patterns.diagonal(0, -2, -1).mean((1, 3))",
         FIRST_ROW,
     ),
     edit(

@@ -18,9 +18,9 @@ ask = Exercise("positional_qk", seconds=30)
 def _(rng: Rng) -> Iterator[Case]:
     for name, layer, count in [
         ("a small GPT-2", 1, 8),
-        ("untied, with ReLU", 2, 6),
-        ("attention only", 0, 9),
-        ("one head, no biases", 1, 4),
+        ("untied, with ReLU", 0, 6),
+        ("attention only", 1, 9),
+        ("one head, no biases", 2, 4),
     ]:
         config = SHAPES[name]
         yield Case(
@@ -34,7 +34,28 @@ def _(rng: Rng) -> Iterator[Case]:
 
 ask.checks(equal("pattern", title="gives every head's pattern over positions", weight=2))
 
+STREAM = "stream = model.blocks[layer].ln1(positions)"
+MASKED = 'scores.masked_fill(later, float("-inf"))'
+
 ask.mistakes(
+    edit(
+        STREAM,
+        "stream = model.blocks[layer].ln1(positions + model.pos_embed.W_pos[: len(positions)])",
+        "The positions' vectors are added: `positions` is the stream, and holds them already.",
+    ),
+    edit(
+        STREAM,
+        "stream = positions - positions.mean(-1, keepdim=True)",
+        "The stream is centred by hand: ln1 divides as well, and a model without LayerNorm does neither.",
+    ),
+    edit(
+        MASKED,
+        "scores.masked_fill(later, 0)",
+        "Masked scores are set to 0, which still has weight after the softmax: use minus infinity.",
+    ),
+    edit(".triu(1)", ".tril(-1)", "The mask is upside down: hidden are the keys after the query, not those before it."),
+    edit(".softmax(-1)", ".softmax(0)", "The softmax runs over the heads: each row of a head sums to 1 over its keys."),
+    edit(".softmax(-1)", ".log_softmax(-1)", "These are logarithms: return the weights themselves, with softmax."),
     edit("model.blocks[layer].ln1(positions)", "positions", "The heads read through ln1: apply it to the stream."),
     edit(" / q.shape[-1] ** 0.5", "", "The scores are not scaled: divide them by the root of d_head."),
     edit(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.induction.planted import HEADS, by_chance, planted, repeated
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -18,8 +18,8 @@ def _(rng: Rng) -> Iterator[Case]:
         ("random patterns after a BOS", 3, 2, 4, 1, 5, 0),
         ("a batch of one, no BOS, an even period", 2, 1, 3, 0, 4, 0),
         ("three tokens before the first copy, and more after the second", 2, 4, 1, 3, 5, 2),
-        ("a text of two tokens, repeated", 1, 3, 2, 1, 2, 0),
-        ("no BOS, an odd period, a text that goes on", 1, 2, 5, 0, 7, 3),
+        ("a text of two tokens, repeated", 4, 3, 2, 1, 2, 0),
+        ("no BOS, an odd period, a text that goes on", 3, 2, 5, 0, 7, 3),
     ]:
         patterns = by_chance(rng, (layers, batch, heads), start + 2 * period + more)
         yield Case(name, patterns=patterns, start=start, period=period, cotangent=rng.normal((layers, heads)))
@@ -30,6 +30,8 @@ def _(rng: Rng) -> Iterator[Case]:
         yield Case(name, patterns=patterns, start=start, period=period, cotangent=rng.normal((2, len(HEADS))))
     text = repeated(rng, 2, 9, 1792, 1)
     yield Case("the patterns of house", model=HOUSE, cotangent=rng.normal((5, 4)), **text)
+    text = repeated(rng, 3, 8, 256, 1, 2)
+    yield Case("the patterns of attention-only", model=ATTENTION_ONLY, cotangent=rng.normal((2, 4)), **text)
     name = "untied, with ReLU"
     text = repeated(rng, 4, 5, SHAPES[name].d_vocab, 0, 1)
     yield Case(
@@ -77,6 +79,11 @@ ask.mistakes(
         "Every query from the second copy on is counted, also those after it: only the second copy's count.",
     ),
     edit(
+        "queries = torch.arange(first, first + period, device=patterns.device)",
+        "queries = torch.arange(patterns.shape[-1] - period, patterns.shape[-1], device=patterns.device)",
+        "The last rows of the pattern are taken for the second copy: the text may go on after it.",
+    ),
+    edit(
         "torch.arange(first, first + period, device",
         "torch.arange(first, first + period - 1, device",
         "The last query of the second copy is missing: what follows its token stands at the beginning of the second "
@@ -117,6 +124,16 @@ ask.mistakes(
         "found.mean((1, 3))",
         "found.amax(-1).mean(1)",
         "This is the best query's attention: take the mean over all queries of the second copy.",
+    ),
+    edit(
+        "found.mean((1, 3))",
+        "found.max(-1).values.mean(1)",
+        "This is the best query's attention: take the mean over all queries of the second copy.",
+    ),
+    edit(
+        "found.mean((1, 3))",
+        "(patterns[..., queries, :].argmax(-1) == keys).to(patterns.dtype).mean((1, 3))",
+        "This counts how often the place gets the most attention: take the attention that it gets.",
     ),
     edit(
         "found.mean((1, 3))",

@@ -18,9 +18,9 @@ ask = Exercise("qk_circuit", seconds=30)
 def _(rng: Rng) -> Iterator[Case]:
     for name, layer, sizes in [
         ("a small GPT-2", 1, (17, 8)),
-        ("untied, with ReLU", 2, (7, 9)),
-        ("attention only", 0, (5, 13)),
-        ("one head, no biases", 1, (14, 6)),
+        ("untied, with ReLU", 0, (7, 9)),
+        ("attention only", 1, (5, 13)),
+        ("one head, no biases", 2, (14, 6)),
     ]:
         yield _case(rng, name, SHAPES[name], layer, sizes, ANY)
     yield _case(rng, "many tokens", LARGE, 1, (170, 180), 2 * 190 * 8 * 4)
@@ -52,6 +52,26 @@ ask.checks(
 RETURN = "return q / q.shape[-1] ** 0.5, k.mT"
 
 ask.mistakes(
+    edit(
+        "q = norm(queries) @ attn.W_Q + attn.b_Q[:, None]  # (head, query token, d_head)\n"
+        "    k = norm(keys) @ attn.W_K + attn.b_K[:, None]",
+        "q = norm(queries) @ attn.W_Q + attn.b_K[:, None]\n    k = norm(keys) @ attn.W_K + attn.b_Q[:, None]",
+        "The biases change places: queries have b_Q and keys have b_K.",
+    ),
+    edit(
+        RETURN,
+        "scores = q @ k.mT / q.shape[-1] ** 0.5\n"
+        "    return scores.softmax(-1), torch.eye(k.shape[1]).to(k).expand(len(k), -1, -1)",
+        "These are weights after a softmax: the circuit holds the scores, and tokens are no positions of a text.",
+    ),
+    edit(
+        RETURN,
+        "return q @ attn.W_K.mT / q.shape[-1] ** 0.5, norm(keys).mT.expand(len(q), -1, -1)",
+        "The factors are as wide as the stream, and b_K is lost: make the keys, which are only d_head wide.",
+    ),
+    edit(
+        RETURN, "return q * q.shape[-1] ** 0.5, k.mT", "The scores are multiplied by the root of d_head: divide by it."
+    ),
     edit("norm(queries)", "queries", "The queries are made of the stream as it is: the heads read through ln1."),
     edit("norm(keys)", "keys", "The keys are made of the stream as it is: the heads read through ln1."),
     edit(" @ attn.W_Q + attn.b_Q[:, None]", " @ attn.W_Q", "b_Q is missing: it favours some keys whatever the query."),
@@ -64,7 +84,7 @@ ask.mistakes(
     ),
     edit(
         RETURN,
-        "return q / q.shape[-1], k.mT / q.shape[-1] ** 0.5 * q.shape[-1] ** 0.25",
+        "return q / q.shape[-1], k.mT",
         "The scale is not the root of d_head: divide one of the two sides by it, once.",
     ),
     edit(

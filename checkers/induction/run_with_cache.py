@@ -38,6 +38,13 @@ ask.checks(
 )
 
 KEPT = "            cache[name] = activation.clone()\n            return cache[name].clone()"
+REST = """  # the run goes on from what is kept, and edits, if any, a copy of it
+
+        return keep
+
+    output = run_with_hooks(model, tokens, [(name, keeping(name)) for name in wanted])
+"""
+RUN = REST[REST.index("    output = ") :]
 CUT = "What is kept is cut from the graph: no gradient can be taken of it, nor by it. Clone it without detach."
 ALIASED = (
     "The cache holds the very tensor that the network goes on with, so a later edit in place changes what was kept: "
@@ -101,6 +108,31 @@ ask.mistakes(
         "    cache = {}\n",
         "    cache = model.__dict__.setdefault('cache', {})\n",
         "The cache of an earlier run is used again: make a new one in each run.",
+    ),
+    edit(
+        "    cache = {}\n",
+        "    cache = run_with_cache.__dict__.setdefault('cache', {})\n",
+        "The cache of an earlier run is used again: make a new one in each run.",
+    ),
+    edit(
+        KEPT + REST,
+        "            cache[name] = activation\n\n        return keep\n\n"
+        + RUN
+        + "    cache = {name: value.clone() for name, value in cache.items()}\n",
+        "Copies are made when the run is over, and what was edited in place on the way is copied as edited: copy in "
+        "the hook.",
+    ),
+    edit(
+        RUN,
+        "    handles = [\n        model.hook_points[name].register_forward_hook("
+        "lambda point, _, value, keep=keeping(name): keep(value, point))\n        for name in wanted\n    ]\n"
+        "    output = model(tokens)\n    for handle in handles:\n        handle.remove()\n",
+        "When the model or a hook raises, the hooks stay on the model: remove them in a finally block.",
+    ),
+    edit(
+        "    if unknown:\n        raise KeyError(unknown[0])\n",
+        "    if unknown:\n        model(tokens)\n        raise KeyError(unknown[0])\n",
+        "The model runs before an unknown name is noticed: look all names up first.",
     ),
     edit(
         "    return output, cache",

@@ -137,6 +137,50 @@ ask.mistakes(
         "The output is cut from the graph (no_grad or detach): gradients must flow through hooked runs.",
     ),
     edit(
+        "[(modules[name], hook) for name, hook in hooks]",
+        "[(modules[name], hook) for name, hook in dict(hooks).items()]",
+        "Of several hooks on one name only the last is called: the list may name a place more than once.",
+    ),
+    edit(
+        "[(modules[name], hook) for name, hook in hooks]",
+        "[(model.get_submodule(name), hook) for name, hook in hooks]",
+        "An unknown name raises AttributeError, as get_submodule does: raise KeyError.",
+    ),
+    edit(
+        "hook=hook: hook(output, module)",
+        "hook=hook: hook(output.detach(), module)",
+        "Hooks are shown a detached activation, so no gradient flows through what they make of it: hand them the "
+        "activation.",
+    ),
+    edit(
+        "        return model(tokens)\n",
+        "        return model.eval()(tokens)\n",
+        "The model is switched to evaluation mode and stays there: leave it in the mode that it is in.",
+    ),
+    edit(
+        BODY,
+        """    def clean():
+        for handle in handles:
+            handle.remove()
+
+    def watched(hook, output, module):
+        try:
+            return hook(output, module)
+        except Exception:
+            clean()
+            raise
+
+    for module, hook in targets:
+        handles.append(
+            module.register_forward_hook(lambda module, _, output, hook=hook: watched(hook, output, module))
+        )
+    output = model(tokens)
+    clean()
+    return output
+""",
+        "When the model itself raises, the hooks stay on it: remove them in a finally block.",
+    ),
+    edit(
         "    finally:\n",
         "    except Exception:\n        return None\n    finally:\n",
         "The exception of a hook is swallowed: let it come out, or nobody learns of it.",

@@ -8,11 +8,12 @@ from typing import Any
 
 from headwork.checkers.checks import claim
 from headwork.checkers.exercise import Exercise, edit
+from headwork.checkers.induction.ablate_heads import HOUSE_SIZES
 from headwork.checkers.induction.judge.claims import form, kept, model, numbered
 from headwork.checkers.induction.judge.rules import BAR
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
-from headwork.solutions.induction.findings import SMALLEST_SET
+from headwork.solutions.induction.findings import INDUCTION_HEADS, SMALLEST_SET
 
 ask = Exercise("SMALLEST_SET")
 
@@ -48,34 +49,21 @@ ask.checks(
     claim("smallest", lambda value, case: _flaw(len(SMALLEST_SET), value, case), title="as few heads as we know of"),
 )
 
-WHOLE = "[(0, 0), (4, 1), (4, 2), (4, 3)]"
+WHOLE = str(SMALLEST_SET)
+ALL = [(layer, head) for layer in range(HOUSE_SIZES.n_layers) for head in range(HOUSE_SIZES.n_heads)]
+# what can be added: heads that do the same as some of the set, then any
+SPARE = [head for head in [*INDUCTION_HEADS, *ALL] if head not in SMALLEST_SET]
 
 ask.mistakes(
     edit(
         WHOLE,
-        "[(4, 0), (4, 1), (4, 2), (4, 3)]",
+        str(INDUCTION_HEADS),
         "The heads that do induction find nothing when the head that leaves the trace is silenced: keep it as well.",
     ),
-    edit(
-        WHOLE,
-        "[(layer, head) for layer in range(5) for head in range(4)]",
-        "All heads keep everything: the question is how few do.",
-    ),
-    edit(
-        WHOLE,
-        "[(0, 0), (4, 2)]",
-        "The strongest pair keeps less than half: several heads share the work.",
-    ),
-    edit(
-        WHOLE,
-        "[(0, 0), (4, 0), (4, 1), (4, 2), (4, 3)]",
-        "It keeps induction, and one head of it can still go.",
-    ),
-    edit(
-        WHOLE,
-        "[(0, 0), (1, 0), (4, 0), (4, 1), (4, 2), (4, 3)]",
-        "It keeps induction, and more than one head of it can still go.",
-    ),
+    edit(WHOLE, str(ALL), "All heads keep everything: the question is how few do."),
+    edit(WHOLE, str(SMALLEST_SET[:2]), "Two heads keep too little: several share the work."),
+    edit(WHOLE, str([*SMALLEST_SET, SPARE[0]]), "It keeps induction, and one head of it can still go."),
+    edit(WHOLE, str([*SMALLEST_SET, *SPARE[:2]]), "It keeps induction, and more than one head of it can still go."),
     edit(WHOLE, "[]", "No head is kept: nothing is left of induction."),
-    edit(WHOLE, "[(0, 0), (4, 1), (4, 2), (4, 4)]", "Heads are counted from 0."),
+    edit(WHOLE, str([(layer, head + 1) for layer, head in SMALLEST_SET]), "Heads are counted from 0."),
 )

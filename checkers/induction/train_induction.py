@@ -21,15 +21,16 @@ ask = Exercise("induction_batch", "train_induction", seconds=30)
 PLAIN = {"attn_only": True, "layer_norm": False, "biases": False, "tied": False}
 SMALL = Config(d_vocab=9, n_ctx=6, d_model=6, n_heads=2, d_mlp=1, n_layers=2, **PLAIN)
 LEARNER = Config(d_vocab=48, n_ctx=24, d_model=48, n_heads=4, d_mlp=1, n_layers=2, **PLAIN)
+SHORT = 7  # the length of texts of which every form should come: there are 13
 STEPS, BAR, NEEDED = 1500, 0.7, 1.5  # nats; a guesser loses ln 48 = 3.87
 
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, (count, length, vocab) in [
-        ("texts of 20 tokens", (90, 20, 31)),
-        ("as many tokens as words", (70, 9, 9)),
-        ("short texts", (80, 7, 50)),
+        ("texts of 20 tokens", (300, 20, 31)),
+        ("as many tokens as words", (400, 9, 9)),
+        ("many short texts", (1200, SHORT, 50)),
     ]:
         yield Case(name, kind="texts", count=count, length=length, vocab=vocab, seed=rng.seed())
     for name, shapes, (learning_rate, warmup), spread in [
@@ -103,14 +104,40 @@ def _texts(value: Any, case: Case) -> str:
         expected[row, second : second + size - 1] = True
     if not torch.equal(expected, known):
         return "what is marked as known is not every token of the copy but its last."
-    longest = case.length // 2
-    sizes = {size for _, _, size in stretches}
-    if sizes != set(range(2, longest + 1)):
+    if int(tokens.max()) - int(tokens.min()) + 1 < case.vocab:
+        return "some tokens of the vocabulary never come: draw from all of them."
+    if bool((tokens[:, 0] == tokens[0, 0]).all()):
+        return "all texts begin with the same token: draw the tokens for each text."
+    return _too_alike(set(stretches), case.length)
+
+
+def _too_alike(forms: set[tuple[int, int, int]], length: int) -> str:
+    """Which form a stretch and its copy never have. Rare ones are asked for in short texts only, of which many come."""
+    longest = length // 2
+    sizes = {size for _, _, size in forms}
+    if len(sizes) == 1:
+        return "the stretch has the same size in all texts."
+    if sizes != set(range(2, longest + 1)) and length < 10:
         return f"the sizes do not go from 2 to {longest}."
-    if len({first for first, _, _ in stretches}) < 3:
+    if max(sizes) <= length // 4:
+        return f"no stretch has more than {length // 4} tokens, and there is room for {longest}."
+    if len({first for first, _, _ in forms}) == 1:
         return "the stretch begins at the same place in all texts."
-    if len({second - first - size for first, second, size in stretches}) < 3:
+    if len({second - first - size for first, second, size in forms}) == 1:
         return "the copy follows at the same distance in all texts."
+    if length > SHORT:
+        return ""
+    for size in range(2, longest + 1):
+        for first in range(length - 2 * size + 1):
+            seconds = {each for start, each, of in forms if (start, of) == (first, size)}
+            if not seconds:
+                return f"no stretch of {size} tokens begins at position {first}, though it could."
+            missing = set(range(first + size, length - size + 1)) - seconds
+            if missing:
+                return (
+                    f"no stretch of {size} tokens at position {first} has its copy at position {min(missing)}, though "
+                    "it could."
+                )
     return ""
 
 
@@ -146,6 +173,7 @@ def _learnt_too_little(value: Any, case: Case) -> str:
 ask.checks(
     equal("parameters", title="after a few steps the parameters are AdamW's", weight=3),
     equal("losses", title="returns each step's loss, from before the step"),
+    equal("asked", title="asks for the batch of each step once"),
     claim("texts", _texts, title="makes texts in which only induction helps, and says where it does", weight=2),
     same("again", as_="texts", title="the same generator gives the same texts"),
     satisfies(
@@ -156,6 +184,14 @@ ask.checks(
 SIZE = "size = torch.randint(2, length // 2 + 1, (count, 1), generator=generator)"
 SCORED = "        loss = F.cross_entropy(logits, tokens[:, 1:][known[:, :-1]])\n"
 LOGITS = "        logits = model(tokens)[:, :-1][known[:, :-1]]  # (known, vocab)\n"
+UPDATE = """        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1)
+        optimiser.step()
+"""
+RATE = """        for group in optimiser.param_groups:
+            group["lr"] = learning_rate * min(1, (step + 1) / warmup)
+"""
 LR = '            group["lr"] = learning_rate * min(1, (step + 1) / warmup)\n'
 
 ask.mistakes(
@@ -193,6 +229,46 @@ ask.mistakes(
     ),
     edit(LR, LR.replace("min(1, (step + 1) / warmup)", "(step + 1) / warmup"), "The rate grows beyond learning_rate."),
     edit(LR, LR.replace("/ warmup", "/ 50"), "A warm-up of 50 steps is written into the code: use warmup."),
+    edit(
+        SCORED,
+        SCORED.replace(
+            "tokens[:, 1:][known[:, :-1]])", "tokens[:, 1:][known[:, :-1]]) * known[:, :-1].double().mean()"
+        ),
+        "The losses of what is known are divided by the number of all positions: divide by the number of those that "
+        "are known.",
+    ),
+    edit(
+        UPDATE,
+        UPDATE.replace("        optimiser.zero_grad()\n", "") + "        optimiser.zero_grad()\n",
+        "Gradients are cleared after the step, so those from before the first step count: clear them before backward.",
+    ),
+    edit(
+        UPDATE,
+        UPDATE.replace("clip_grad_norm_", "clip_grad_value_"),
+        "The gradient is clipped number by number: clip the norm of all parameters' gradients together.",
+    ),
+    edit(
+        RATE,
+        "        rate = learning_rate * min(1, step / warmup) if step else learning_rate\n"
+        '        for group in optimiser.param_groups:\n            group["lr"] = rate\n',
+        "The learning rate is set after the step, so the first step has the full rate: set it before the step.",
+    ),
+    edit(
+        "losses.append(loss.item())",
+        "losses.append(F.cross_entropy(model(tokens)[:, :-1][known[:, :-1]], tokens[:, 1:][known[:, :-1]]).item())",
+        "Each loss is taken after its step: return the one from before it.",
+    ),
+    edit(
+        "    optimiser = torch",
+        "    import copy\n\n    model = copy.deepcopy(model)\n    optimiser = torch",
+        "A copy of the model is trained: train `model` itself.",
+    ),
+    edit(
+        "tokens, known = make_batch(step)",
+        "tokens, known = make_batch(step)[0], make_batch(step)[1]",
+        "The batch is asked for twice, and may be another the second time: ask once, for both tensors.",
+    ),
+    edit(", weight_decay=0.01)", ", weight_decay=0)", "The weight decay is 0.01."),
     edit(", betas=(0.9, 0.98)", "", "These are PyTorch's own betas: the second is 0.98 here."),
     edit(", weight_decay=0.01)", ", weight_decay=0.1)", "The weight decay is 0.01."),
     edit("torch.optim.AdamW(", "torch.optim.Adam(", "Adam mixes weight decay into the gradient: use AdamW."),
@@ -201,6 +277,11 @@ ask.mistakes(
         "        torch.nn.utils.clip_grad_norm_(model.parameters(), 1)\n",
         "",
         "The gradient is not clipped to the norm 1 before the step.",
+    ),
+    edit(
+        "        tokens, known = make_batch(step)\n",
+        "        if step == 0:\n            tokens, known = make_batch(step)\n",
+        "Every step has the batch of step 0: ask for that of the step.",
     ),
     edit(
         "known = make_batch(step)",
@@ -219,7 +300,7 @@ ask.mistakes(
     ),
     edit(
         SIZE,
-        "size = torch.full((count, 1), length // 3)",
+        "size = torch.full((count, 1), max(2, length // 3))",
         "All stretches have one size: a head that looks a fixed distance back would do. Draw it for each text.",
     ),
     edit(
@@ -236,6 +317,21 @@ ask.mistakes(
         "gap = (torch.rand(count, 1, generator=generator) * (spare - first + 1)).long()",
         "gap = torch.zeros_like(first)",
         "The copy always follows at once: draw how far behind it comes.",
+    ),
+    edit(
+        "gap = (torch.rand(count, 1, generator=generator) * (spare - first + 1)).long()",
+        "gap = spare - first",
+        "The copy always stands at the end of the text: draw how far behind the stretch it comes.",
+    ),
+    edit(
+        "gap = (torch.rand(count, 1, generator=generator) * (spare - first + 1)).long()",
+        "gap = (torch.rand(count, 1, generator=generator) * (spare - first + 1)).long().clamp(max=2)",
+        "The copy is never far behind the stretch: every distance that fits must be possible.",
+    ),
+    edit(
+        "tokens = torch.rand(count, vocab, generator=generator).argsort(1)[:, :length]",
+        "tokens = torch.rand(count, length, generator=generator).argsort(1)",
+        "Only the first tokens of the vocabulary come: draw from all of them.",
     ),
     edit(
         "first = (torch.rand(count, 1, generator=generator) * (spare + 1)).long()",

@@ -39,8 +39,8 @@ def _(rng: Rng) -> Iterator[Case]:
 
 
 ask.checks(
-    equal("pattern", title="the virtual head's pattern"),
     equal("stream through the weights", title="the virtual head's weights", weight=2),
+    equal("pattern", title="the virtual head's pattern"),
     equal("rank", title="the factors are as thin as a head"),
     claim("largest tensor", too_large, title="no square of the stream's width is made"),
 )
@@ -48,6 +48,7 @@ ask.checks(
 PATTERN = "later_pattern @ earlier_pattern"
 LEFT = "left = first.W_V[earlier[1]] @ (written @ second.W_V[later[1]])"
 CENTRED = "    if model.config.layer_norm:\n        written = written - written.mean(-1, keepdim=True)\n"
+REVERSED = "The heads come in the wrong order: the stream meets the earlier head's weights first."
 
 ask.mistakes(
     edit(
@@ -62,6 +63,33 @@ ask.mistakes(
     ),
     edit(PATTERN, "(later_pattern @ earlier_pattern).mT", "The pattern is transposed: its rows are queries."),
     edit(PATTERN, "later_pattern", "This is the later head's own pattern: the earlier one has moved things before."),
+    edit(
+        PATTERN,
+        "later_pattern @ earlier_pattern.mT",
+        "The earlier pattern is transposed: its rows, the positions in between, are the columns of the later one.",
+    ),
+    edit(
+        "return later_pattern @ earlier_pattern, left, second.W_O[later[1]]",
+        "last = second.W_O[later[1]]\n    if model.config.layer_norm:\n"
+        "        last = last - last.mean(-1, keepdim=True)\n    return later_pattern @ earlier_pattern, left, last",
+        "The later head's W_O is centred too: leave it, nobody has read it yet.",
+    ),
+    edit(
+        "written.mean(-1, keepdim=True)",
+        "written.mean(-2, keepdim=True)",
+        "The mean of W_O is taken over d_head: the norm takes the mean over d_model, the last axis.",
+    ),
+    edit(
+        "        written = written - written.mean(-1, keepdim=True)\n",
+        "        written = model.blocks[later[0]].ln1(written)\n",
+        "Each row of W_O is divided by its own spread: the norm divides by the whole stream's, so only centre it.",
+    ),
+    edit(
+        LEFT + "  # (d_model, d_head)\n    return later_pattern @ earlier_pattern, left, second.W_O[later[1]]",
+        "left = second.W_V[later[1]] @ (second.W_O[later[1]] @ first.W_V[earlier[1]])\n"
+        "    return later_pattern @ earlier_pattern, left, written",
+        REVERSED,
+    ),
     edit(CENTRED, "", "What the earlier head writes is not centred: the later one reads through a norm."),
     edit(
         "    if model.config.layer_norm:\n",
@@ -72,7 +100,7 @@ ask.mistakes(
         LEFT,
         "left = second.W_V[later[1]] @ (second.W_O[later[1]] @ first.W_V[earlier[1]])\n    second = first\n"
         "    later = earlier",
-        "The heads come in the wrong order: the stream meets the earlier head's weights first.",
+        REVERSED,
     ),
     edit(
         LEFT,

@@ -230,6 +230,42 @@ def _loss_per_position(drawn: Drawn) -> Any:
     return altair.layer(line, guess.encode(altair.Y("loss:Q"))).properties(width="container", height=260)
 
 
+def _phase_change(drawn: Drawn) -> Any:
+    """Two curves over the steps of training, one above the other: what the copies cost, and what heads look at."""
+    import altair
+
+    steps, heads = drawn.inputs["steps"], drawn.inputs["heads"]
+    losses = table(drawn.values.get("losses"), "loss_per_token", len(steps), 2)
+    previous = table(drawn.values.get("previous"), "pattern_scores", len(steps), 2, heads)
+    prefix = table(drawn.values.get("prefix"), "prefix_matching_score", len(steps), 2, heads)
+    rows: list[dict[str, Any]] = []
+    for index, step in enumerate(steps):
+        shown = {
+            "first copy": losses[index, 0],
+            "second copy": losses[index, 1],
+            "previous token, layer 0": previous[index, 0].max(),
+            "prefix matching, layer 1": prefix[index, 1].max(),
+        }
+        rows += [{"step": step, "what": what, "value": round(float(number), 4)} for what, number in shown.items()]
+
+    def curves(title: str, *names: str) -> Any:
+        return (
+            altair.Chart(altair.Data(values=[row for row in rows if row["what"] in names]))
+            .mark_line(point=True)
+            .encode(
+                altair.X("step:Q", title="step of training"),
+                altair.Y("value:Q", title=title, scale=altair.Scale(domainMin=0)),
+                altair.Color("what:N", title=None, scale=altair.Scale(domain=list(names), range=[AMBER, BLUE])),
+                tooltip=["step:Q", "what:N", "value:Q"],
+            )
+            .properties(width=380, height=170)
+        )
+
+    above = curves("loss in nats", "first copy", "second copy")
+    below = curves("score of the best head", "previous token, layer 0", "prefix matching, layer 1")
+    return altair.vconcat(above, below).resolve_scale(color="independent")
+
+
 def _square(cells: Any, title: str = "") -> "altair.Chart":
     """A small square of attention; the words are in the tooltips, since there is no room for them beside it."""
     import altair
@@ -336,6 +372,7 @@ CHARTS: dict[str, Callable[[Drawn], Any]] = {
     "induction.head_patterns": _head_patterns,
     "induction.loss_per_position": _loss_per_position,
     "induction.match_matrix": _match_matrix,
+    "induction.phase_change": _phase_change,
     "induction.score_map": _score_map,
     "tensors.diagonals": _diagonals,
 }

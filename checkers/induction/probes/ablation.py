@@ -30,13 +30,14 @@ def _resampled(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     batch, length = case.values.shape[:2]
     for name in ("once", "again"):
         yield name, answer.ablation_values(case.values, "resample", generator(case.seed))
-    given = torch.arange(batch * length, dtype=torch.float64).reshape(batch, length, 1)  # every entry tells its place
+    places = torch.arange(batch * length, dtype=torch.float64).reshape(batch, length, *[1] * (case.values.dim() - 2))
+    given = places.expand_as(case.values).clone()  # every entry tells its place
     source, donors, whole = generator(case.seed), list[Tensor](), True
     for _ in range(case.repeats):
         drawn = answer.ablation_values(given, "resample", source)
         if not isinstance(drawn, Tensor) or drawn.shape != given.shape:
             raise Unfit("the resampled values do not have the shape of the values")
-        donor = drawn[:, 0, 0].long() // length  # (text,)
+        donor = drawn.flatten(1)[:, 0].long() // length  # (text,)
         donors.append(donor)
         whole = whole and torch.equal(drawn, given[donor.clamp(0, batch - 1)])
     yield "donors", torch.stack(donors, 1).flatten()  # all draws of the first text first
@@ -50,6 +51,7 @@ def ablate_heads(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         ("somewhere", case.heads, case.positions),
         ("one head", case.heads[:1], None),
         ("no head", [], None),
+        ("nowhere", case.heads, []),
     ]:
         yield name, answer.ablate_heads(model, case.tokens, heads, dict(case.values), positions)
 

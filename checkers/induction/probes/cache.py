@@ -138,9 +138,9 @@ def _unknown_in_cache(run: Callable[..., Any], model: _Restless, case: Case) -> 
 
 
 def _left_by_cache(run: Callable[..., Any], model: _Restless, case: Case) -> Any:
-    """Hooks on the model after a run, and after one that ended with an exception."""
+    """Hooks on the model after a run, and after one that ended with an exception; whether its mode stays."""
     run(model, case.tokens)
-    counts = [sum(len(part._forward_hooks) for part in model.modules())]
+    counts: list[Any] = [model.training, sum(len(part._forward_hooks) for part in model.modules())]
 
     def stop(module: nn.Module, inputs: Any, output: Tensor) -> None:
         raise _Stop

@@ -46,11 +46,13 @@ def _product(pair: Any, case: Case) -> Iterator[tuple[str, Any]]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(isinstance(each, Tensor) for each in pair):
         raise Unfit("it returns no pair of tensors: return the two factors")
     left, right = pair
+    shapes = f"the factors have shapes {tuple(left.shape)} and {tuple(right.shape)}"
+    if left.dim() != 3 or right.dim() != 3 or len(left) != len(right) or left.shape[-1] != right.shape[-2]:
+        raise Unfit(f"{shapes}: they should be (head, row, d_head) and (head, d_head, column)")
     yield "sizes of rows, columns", [list(left.shape[:-1]), [*right.shape[:-2], right.shape[-1]]]
-    if left.dim() != 3 or right.dim() != 3 or left.shape[-1] != right.shape[-2]:
-        raise Unfit(
-            f"the factors have shapes {tuple(left.shape)} and {tuple(right.shape)}, which do not fit each other"
-        )
+    heads, columns, _ = case.vectors.shape
+    if (len(left), right.shape[-1]) != (heads, columns):
+        raise Unfit(f"{shapes}: there are {heads} heads and {columns} columns")
     yield "product times vectors", left @ (right @ case.vectors)
     yield "rank", left.shape[-1]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headwork.checkers.induction.probes.networks import network
+from headwork.checkers.induction.probes.networks import build, network
 from headwork.checkers.probing import Answer, Case, Unfit, generator
 
 PATTERN_SCORES = {"previous token": "previous", "current token": "current", "first token": "first"}
@@ -65,3 +65,25 @@ def match_matrix_figure(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]
                 raise Unfit("`induction_circuit` gives no diagonal of shape (token,)")
             matrix[rows, columns] = pair[0]
         yield name, matrix
+
+
+def phase_change_figure(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    """Losses of the two copies and the heads' scores, by one checkpoint after the other."""
+    losses, previous, prefix = list[Tensor](), list[Tensor](), list[Tensor]()
+    for given in case.models:
+        model = build(given["config"], given["state"], torch.float32).requires_grad_(False)
+        found = answer.loss_per_token(model, case.tokens)
+        if not isinstance(found, Tensor) or found.shape != (len(case.tokens), case.tokens.shape[1] - 1):
+            raise Unfit("`loss_per_token` gives no tensor of shape (batch, position - 1)")
+        known = case.period + 1  # the second copy's first token is announced by nothing
+        losses.append(torch.stack([found[:, : case.period].mean(), found[:, known:].mean()]))
+        _, cache = model.run_with_cache(case.tokens, lambda name: name.endswith("hook_pattern"))
+        patterns = torch.stack(list(cache.values()))  # (layer, batch, head, query, key)
+        scores = answer.pattern_scores(patterns)
+        if not isinstance(scores, dict) or not isinstance(scores.get("previous"), Tensor):
+            raise Unfit("`pattern_scores` gives no dict with a tensor under 'previous'")
+        previous.append(scores["previous"])
+        prefix.append(answer.prefix_matching_score(patterns, case.period, 1))
+    yield "losses", torch.stack(losses)  # (checkpoint, copy)
+    yield "previous", torch.stack(previous)  # (checkpoint, layer, head)
+    yield "prefix", torch.stack(prefix)

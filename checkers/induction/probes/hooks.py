@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from headwork.checkers.probing import Answer, Case, Unfit, gradient, load
+from headwork.checkers.probing import ABSENT, Answer, Case, Unfit, gradient, load
 
 
 class _HookPoint(nn.Module):
@@ -111,18 +111,23 @@ def _order(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, A
     return {"output": run(model, case.tokens, hooks), "shown": shown}
 
 
-def _left_behind(run: Callable[..., Tensor], model: _Model, case: Case) -> int:
-    """How often the hooks of a finished run are called by the next run of the model."""
+def _left_behind(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Any]:
+    """How often the hooks of a finished run are called by the next run; whether the model is in the mode it was in."""
     calls: list[int] = []
     names = ["hook_embed", "blocks.0.hook_mid", "blocks.0.hook_mid", "blocks.1.hook_out"]
     run(model, case.tokens, [(name, lambda activation, hook_point: calls.append(1)) for name in names])
     before = len(calls)
     model(case.tokens)
-    return len(calls) - before
+    found: list[Any] = [len(calls) - before]
+    for training in (True, False):
+        model.train(training)
+        run(model, case.tokens, [(names[0], lambda activation, hook_point: None)])
+        found.append(model.training is training)
+    return found
 
 
 def _after_exception(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
-    """A hook raises: the exception must come out, and no hook stay."""
+    """A hook raises, then the model itself, on a token that does not exist: that must come out, and no hook stay."""
     calls: list[int] = []
 
     def stop(activation: Tensor, hook_point: nn.Module) -> None:
@@ -141,7 +146,20 @@ def _after_exception(run: Callable[..., Tensor], model: _Model, case: Case) -> d
         stayed = False
     except _Stop:
         stayed = True
-    return {"what came out": raised, "the hook that raised stays": stayed, "calls of the first hook": len(calls)}
+    before = len(calls)
+    try:
+        run(model, case.tokens + len(model.W_E), hooks[:1])
+        broken = "nothing"
+    except Exception as error:
+        broken = type(error).__name__
+    model(case.tokens)
+    return {
+        "what came out": raised,
+        "the hook that raised stays": stayed,
+        "calls of the first hook": before,
+        "what came out of a model that raises": broken,
+        "hooks that stay on it": len(calls) - before,
+    }
 
 
 def _unknown_name(run: Callable[..., Tensor], model: _Model, case: Case) -> dict[str, Any]:
@@ -187,14 +205,20 @@ def _nested(run: Callable[..., Tensor], model: _Model, case: Case) -> list[Tenso
 
 
 def _gradient(run: Callable[..., Tensor], model: _Model, case: Case) -> Any:
-    """Through a replaced activation to the tensor that replaces it, and to the parameters below."""
+    """Through a replaced activation to what replaces it, and through what a hook is shown to the parameters below."""
 
     def through(patch: Tensor) -> Tensor:
         return run(model, case.tokens, [("blocks.0.hook_out", lambda activation, hook_point: activation * patch)])
 
     output = gradient(through, case.cotangent, patch=case.patch)
     looked = run(model, case.tokens, [("hook_embed", lambda activation, hook_point: None)])
-    return {"patch": output["patch"], "the output of a run that only looks": looked.requires_grad}
+    found = {"patch": output["patch"], "the output of a run that only looks": looked.requires_grad}
+    below = through(case.patch)
+    if below.requires_grad:
+        [reached] = torch.autograd.grad(below, [model.W_E], case.cotangent.to(below), allow_unused=True)
+    else:
+        reached = None
+    return found | {"parameters below": ABSENT if reached is None else reached}
 
 
 def hook_point(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -243,12 +267,12 @@ def _is_shown(make: Callable[[], Any], case: Case) -> list[Any]:
     return shown
 
 
-def _each_replaces(make: Callable[[], Any], case: Case) -> Tensor:
-    """Three replacements, the order of which can be seen."""
-    point = make()
+def _each_replaces(make: Callable[[], Any], case: Case) -> list[Tensor]:
+    """Three replacements, the order of which can be seen; the tensor that came in, which others may hold."""
+    point, value = make(), case.activation.clone()
     for step in (1.0, -3.0, 10.0):
         point.add(_plus(step))
-    return point(case.activation.clone())
+    return [point(value).clone(), value]
 
 
 def _zeros(make: Callable[[], Any], case: Case) -> list[Tensor]:

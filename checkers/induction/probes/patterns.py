@@ -40,6 +40,8 @@ def pattern_scores(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     for name in ("previous", "current", "first"):
         if not isinstance(scores, dict) or name not in scores:
             raise Unfit(f"`pattern_scores` gives no dict with the key {name!r}")
+        if not isinstance(scores[name], Tensor):
+            raise Unfit(f"what `pattern_scores` gives for {name!r} is no tensor, but a {type(scores[name]).__name__}")
         yield name, scores[name]
     yield (
         "gradient",

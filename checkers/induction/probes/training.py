@@ -28,10 +28,16 @@ def _steps(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     model = network(case)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, case.stale)  # left by somebody's earlier backward pass
-    batches = list(zip(case.tokens, case.known, strict=True))
-    losses = answer.train_induction(model, batches.__getitem__, len(batches), case.learning_rate, warmup=case.warmup)
+    batches, asked = list(zip(case.tokens, case.known, strict=True)), list[Any]()
+
+    def make_batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append(step)
+        return batches[step]
+
+    losses = answer.train_induction(model, make_batch, len(batches), case.learning_rate, warmup=case.warmup)
     yield "parameters", parameters(model)
     yield "losses", losses
+    yield "asked", asked
 
 
 def _trained(answer: Answer, case: Case) -> dict[str, torch.Tensor]:

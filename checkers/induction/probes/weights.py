@@ -59,6 +59,9 @@ def low_rank_product(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         getattr(composed, "right", None), Tensor
     ):
         raise Unfit("`compose` returns no LowRankProduct with a `left` and a `right`")
+    shapes = tuple(composed.left.shape), tuple(composed.right.shape)
+    if shapes[0][-1:] != shapes[1][-2:-1] or shapes[1][-1:] != (case.other_right.shape[-1],):
+        raise Unfit(f"`compose` returns factors of shapes {shapes[0]} and {shapes[1]}, which are not those of the two")
     yield "composed", composed.left @ (composed.right @ case.further)
     if case.left.shape[-2] == case.right.shape[-1]:
         yield "diagonal", ask("diagonal", product.diagonal)
