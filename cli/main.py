@@ -327,6 +327,92 @@ def verify_models(
     return command.verify(names or [], json=json)
 
 
+@app.command(rich_help_panel=LEARN)
+def reproduce(
+    what: Annotated[str, typer.Argument(help="What to reproduce: ioi.", metavar="WHAT")],
+    model: Annotated[str, typer.Option(help="On which model: house, gpt2.", metavar="NAME")] = "house",
+    seed: Annotated[int, typer.Option(help="Which prompts are drawn.", metavar="S", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> int:
+    """Measure again what a paper measured, and show its figures beside ours.
+
+    ioi is Wang et al. 2022, a circuit for indirect object identification in GPT-2 small: the behaviour, the heads of
+    each class by direct effect and by path patching, copy scores, self-repair, and the circuit's three tests. It runs
+    on house without a network, and on gpt2 where the weights are.
+
+    Example: [cyan]headwork reproduce ioi --model gpt2[/]
+    """
+    from headwork.cli import reproduce as command
+
+    return command.run(what, model=model, seed=seed, device=device, json=json)
+
+
+circuit = typer.Typer(
+    help="""Judge a circuit, a claim about which heads do the work, by experiment.
+
+    Example: [cyan]headwork circuit score mine.json[/]""",
+    no_args_is_help=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(circuit, name="circuit", rich_help_panel=LEARN)
+
+
+@circuit.callback(invoke_without_command=True)
+def _(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@circuit.command("score")
+def score_circuit(
+    file: Annotated[Path, typer.Argument(help="The circuit, as JSON.", metavar="FILE")],
+    model: Annotated[str | None, typer.Option(help="The model; the file names it too.", metavar="NAME")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Which prompts are drawn; by default fresh ones.", metavar="S", min=0)
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> int:
+    """Score a circuit of indirect object identification, beside the reference, random circuits and the whole model.
+
+    The file says of which model, and which heads work at which places of a prompt:
+
+    {"model": "house", "nodes": [[4, 0, "END"], [1, 0, "S2"]]}
+
+    A node is \\[layer, head, place]. Places are IO, S1, S1+1 (the token after S1), S2, END and rest, all others.
+    "roles" and "edges" may follow; the form is checkers/ioi/judge/circuit.schema.json. Every other node is ablated: it
+    writes what it writes, in the mean or on a prompt drawn at random, where three other people are named once each.
+
+    The score is the worst of four: is the circuit faithful (it answers as the model does, on every prompt and by two
+    metrics), complete (also when the same nodes are taken from both), minimal (every member adds something), and above
+    random circuits of its size? The whole model scores 0. Exits with 1 below 80 of 100.
+
+    Example: [cyan]headwork circuit score mine.json --model house --seed 7[/]
+    """
+    from headwork.cli import circuit as command
+
+    return command.score(file, model=model, seed=seed, device=device, json=json)
+
+
+@circuit.command("find")
+def find_circuit(
+    model: Annotated[str, typer.Argument(help="A model with words: house.", metavar="NAME")],
+    floor: Annotated[float, typer.Option(help="The F to keep.", min=0.1, max=0.99)] = 0.9,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> int:
+    """Find a model's reference circuit by elimination, and keep it. It is needed anew when the weights change.
+
+    From the whole model, the nodes that are missed least go first, while F stays above the floor.
+
+    Example: [cyan]headwork circuit find house[/]
+    """
+    from headwork.cli import circuit as command
+
+    return command.find(model, floor=floor, device=device, json=json)
+
+
 @app.command(rich_help_panel=MACHINE)
 def doctor(json: Json = False) -> int:
     """Say whether this machine is fit, and what to mend.

@@ -13,6 +13,7 @@ from headwork.models.measure.measure import card_file, measure_of, with_figures
 NAMES = ["house", "house-contrast"]
 MISSED = {"house-contrast": {"IO above S: held-out names, held-out sentences"}}  # its card says so
 
+
 @pytest.fixture(scope="module", params=NAMES)
 def measured(request):
     with torch.no_grad():

@@ -18,8 +18,10 @@ from torch import nn
 """
 
 RIGHT = {
-"hook_point": [
-("torch's own hooks", '''
+    "hook_point": [
+        (
+            "torch's own hooks",
+            """
 class HookPoint(nn.Module):
     def __init__(self):
         super().__init__()
@@ -29,8 +31,11 @@ class HookPoint(nn.Module):
         return handle.remove
     def forward(self, value):
         return value
-'''),
-("a list of lists with a flag", '''
+""",
+        ),
+        (
+            "a list of lists with a flag",
+            """
 class HookPoint(nn.Module):
     def __init__(self):
         super().__init__()
@@ -48,8 +53,11 @@ class HookPoint(nn.Module):
                 if r is not None:
                     value = r
         return value
-'''),
-("recursion", '''
+""",
+        ),
+        (
+            "recursion",
+            """
 class HookPoint(nn.Module):
     def __init__(self):
         super().__init__()
@@ -70,10 +78,13 @@ class HookPoint(nn.Module):
         return self.apply_all(value if new is None else new, hooks[1:])
     def forward(self, value):
         return self.apply_all(value, tuple(self.hooks.values()))
-'''),
-],
-"run_with_hooks": [
-("context manager", '''
+""",
+        ),
+    ],
+    "run_with_hooks": [
+        (
+            "context manager",
+            """
 from contextlib import ExitStack, contextmanager
 @contextmanager
 def hooked(module, hook):
@@ -92,8 +103,11 @@ def run_with_hooks(model, tokens, hooks):
         for name, hook in hooks:
             stack.enter_context(hooked(named[name], hook))
         return model(tokens)
-'''),
-("partial, get_submodule, except BaseException", '''
+""",
+        ),
+        (
+            "partial, get_submodule, except BaseException",
+            """
 from functools import partial
 def call(hook, module, inputs, output):
     return hook(output, module)
@@ -112,8 +126,11 @@ def run_with_hooks(model, tokens, hooks):
         raise
     for h in handles: h.remove()
     return out
-'''),
-("one combined hook for each name", '''
+""",
+        ),
+        (
+            "one combined hook for each name",
+            """
 from collections import OrderedDict
 def run_with_hooks(model, tokens, hooks):
     groups = OrderedDict()
@@ -140,10 +157,13 @@ def run_with_hooks(model, tokens, hooks):
         while handles:
             handles.pop().remove()
     return result
-'''),
-],
-"run_with_cache": [
-("own hooks with a class", '''
+""",
+        ),
+    ],
+    "run_with_cache": [
+        (
+            "own hooks with a class",
+            """
 class Keeper:
     def __init__(self, store, name):
         self.store, self.name = store, name
@@ -172,8 +192,11 @@ def run_with_cache(model, tokens, names=None):
         for h in handles:
             h.remove()
     return logits, store
-'''),
-("with run_with_hooks", '''
+""",
+        ),
+        (
+            "with run_with_hooks",
+            """
 def run_with_hooks(model, tokens, hooks):
     mods = dict(model.named_modules())
     handles = []
@@ -200,8 +223,11 @@ def run_with_cache(model, tokens, names=None):
             return b + 0
         return hook
     return run_with_hooks(model, tokens, [(n, hook_for(n)) for n in names]), cache
-'''),
-("in reverse order of names", '''
+""",
+        ),
+        (
+            "in reverse order of names",
+            """
 def run_with_cache(model, tokens, names=None):
     every = model.hook_points
     if names is None: want = set(every)
@@ -220,10 +246,11 @@ def run_with_cache(model, tokens, names=None):
     finally:
         for h in hs: h.remove()
     return out, cache
-'''),
-],
+""",
+        ),
+    ],
 }
-HP = '''
+HP = """
 class HookPoint(nn.Module):
     def __init__(self):
         super().__init__()
@@ -234,16 +261,16 @@ class HookPoint(nn.Module):
 
     def forward(self, value):
 %s
-'''
-ADD = '''        key = object()
+"""
+ADD = """        key = object()
         self.hooks[key] = hook
-        return lambda: self.hooks.pop(key, None)'''
-FWD = '''        for hook in list(self.hooks.values()):
+        return lambda: self.hooks.pop(key, None)"""
+FWD = """        for hook in list(self.hooks.values()):
             made = hook(value, self)
             if made is not None:
                 value = made
-        return value'''
-RWH = '''
+        return value"""
+RWH = """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     pairs = [(modules[n], h) for n, h in hooks]
@@ -255,67 +282,158 @@ def run_with_hooks(model, tokens, hooks):
     finally:
         for handle in handles:
             handle.remove()
-'''
+"""
 WRONG = {
-"hook_point": [
-("by id of the function", HP % ('''        self.hooks[id(hook)] = hook
-        return lambda: self.hooks.pop(id(hook), None)''', FWD)),
-("copies into the activation", HP % (ADD, '''        for hook in list(self.hooks.values()):
+    "hook_point": [
+        (
+            "by id of the function",
+            HP
+            % (
+                """        self.hooks[id(hook)] = hook
+        return lambda: self.hooks.pop(id(hook), None)""",
+                FWD,
+            ),
+        ),
+        (
+            "copies into the activation",
+            HP
+            % (
+                ADD,
+                """        for hook in list(self.hooks.values()):
             made = hook(value, self)
             if made is not None:
                 value[...] = made
-        return value''')),
-("returns after the first replacement", HP % (ADD, '''        for hook in list(self.hooks.values()):
+        return value""",
+            ),
+        ),
+        (
+            "returns after the first replacement",
+            HP
+            % (
+                ADD,
+                """        for hook in list(self.hooks.values()):
             made = hook(value, self)
             if made is not None:
                 return made
-        return value''')),
-("truth of the tensor", HP % (ADD, '''        for hook in list(self.hooks.values()):
+        return value""",
+            ),
+        ),
+        (
+            "truth of the tensor",
+            HP
+            % (
+                ADD,
+                """        for hook in list(self.hooks.values()):
             made = hook(value, self)
             if made is not None and made.sum() != 0:
                 value = made
-        return value''')),
-("keyword call", HP % (ADD, FWD.replace("hook(value, self)", "hook(value, hook=self)"))),
-("no grad inside", HP % (ADD, FWD.replace("made = hook(value, self)", "with torch.no_grad():\n                made = hook(value, self)"))),
-("a clone is shown", HP % (ADD, FWD.replace("hook(value, self)", "hook(value.clone().detach(), self)"))),
-("pops by position", HP % ('''        if not isinstance(self.hooks, list): self.hooks = []
+        return value""",
+            ),
+        ),
+        ("keyword call", HP % (ADD, FWD.replace("hook(value, self)", "hook(value, hook=self)"))),
+        (
+            "no grad inside",
+            HP
+            % (
+                ADD,
+                FWD.replace(
+                    "made = hook(value, self)", "with torch.no_grad():\n                made = hook(value, self)"
+                ),
+            ),
+        ),
+        ("a clone is shown", HP % (ADD, FWD.replace("hook(value, self)", "hook(value.clone().detach(), self)"))),
+        (
+            "pops by position",
+            HP
+            % (
+                """        if not isinstance(self.hooks, list): self.hooks = []
         self.hooks.append(hook)
         place = len(self.hooks) - 1
         def remove():
             if place < len(self.hooks):
                 self.hooks.pop(place)
-        return remove''', FWD.replace("list(self.hooks.values())", "list(self.hooks)"))),
-("removes the last one", HP % ('''        key = object()
+        return remove""",
+                FWD.replace("list(self.hooks.values())", "list(self.hooks)"),
+            ),
+        ),
+        (
+            "removes the last one",
+            HP
+            % (
+                """        key = object()
         self.hooks[key] = hook
         def remove():
             if self.hooks: self.hooks.popitem()
-        return remove''', FWD)),
-("add returns nothing", HP % ('''        self.hooks[object()] = hook''', FWD)),
-("add returns the key", HP % ('''        key = object()
+        return remove""",
+                FWD,
+            ),
+        ),
+        ("add returns nothing", HP % ("""        self.hooks[object()] = hook""", FWD)),
+        (
+            "add returns the key",
+            HP
+            % (
+                """        key = object()
         self.hooks[key] = hook
-        return key''', FWD)),
-("removes at once", HP % ('''        key = object()
+        return key""",
+                FWD,
+            ),
+        ),
+        (
+            "removes at once",
+            HP
+            % (
+                """        key = object()
         self.hooks[key] = hook
-        return self.hooks.pop(key, None)''', FWD)),
-("passes the name", HP % (ADD, FWD.replace("hook(value, self)", "hook(value, 'point')"))),
-("last hook skipped after self removal", HP % (ADD, '''        n = 0
+        return self.hooks.pop(key, None)""",
+                FWD,
+            ),
+        ),
+        ("passes the name", HP % (ADD, FWD.replace("hook(value, self)", "hook(value, 'point')"))),
+        (
+            "last hook skipped after self removal",
+            HP
+            % (
+                ADD,
+                """        n = 0
         while n < len(self.hooks):
             hook = list(self.hooks.values())[n]
             made = hook(value, self)
             if made is not None:
                 value = made
             n += 1
-        return value''')),
-("always copies", HP % (ADD, FWD.replace("return value", "return value + 0").replace("                value", "                value"))),
-],
-"run_with_hooks": [
-("dict of hooks", RWH.replace("for n, h in hooks]", "for n, h in dict(hooks).items()]") % ("lambda m, i, o, h=h: h(o, m)", "return model(tokens)")),
-("late binding", RWH % ("lambda m, i, o: h(o, m)", "return model(tokens)")),
-("detached for hooks", RWH % ("lambda m, i, o, h=h: h(o.detach(), m)", "return model(tokens)")),
-("model.eval", RWH % ("lambda m, i, o, h=h: h(o, m)", "model.eval()\n        return model(tokens)")),
-("no grad", RWH % ("lambda m, i, o, h=h: h(o, m)", "with torch.no_grad():\n            return model(tokens)")),
-("pre hooks", RWH.replace("register_forward_hook", "register_forward_pre_hook") % ("lambda m, i, h=h: h(i[0], m)", "return model(tokens)")),
-("return in finally", '''
+        return value""",
+            ),
+        ),
+        (
+            "always copies",
+            HP
+            % (
+                ADD,
+                FWD.replace("return value", "return value + 0").replace(
+                    "                value", "                value"
+                ),
+            ),
+        ),
+    ],
+    "run_with_hooks": [
+        (
+            "dict of hooks",
+            RWH.replace("for n, h in hooks]", "for n, h in dict(hooks).items()]")
+            % ("lambda m, i, o, h=h: h(o, m)", "return model(tokens)"),
+        ),
+        ("late binding", RWH % ("lambda m, i, o: h(o, m)", "return model(tokens)")),
+        ("detached for hooks", RWH % ("lambda m, i, o, h=h: h(o.detach(), m)", "return model(tokens)")),
+        ("model.eval", RWH % ("lambda m, i, o, h=h: h(o, m)", "model.eval()\n        return model(tokens)")),
+        ("no grad", RWH % ("lambda m, i, o, h=h: h(o, m)", "with torch.no_grad():\n            return model(tokens)")),
+        (
+            "pre hooks",
+            RWH.replace("register_forward_hook", "register_forward_pre_hook")
+            % ("lambda m, i, h=h: h(i[0], m)", "return model(tokens)"),
+        ),
+        (
+            "return in finally",
+            """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     pairs = [(modules[n], h) for n, h in hooks]
@@ -327,8 +445,11 @@ def run_with_hooks(model, tokens, hooks):
         for handle in handles:
             handle.remove()
         return out
-'''),
-("get_submodule's error", '''
+""",
+        ),
+        (
+            "get_submodule's error",
+            """
 def run_with_hooks(model, tokens, hooks):
     pairs = [(model.get_submodule(n), h) for n, h in hooks]
     handles = [m.register_forward_hook(lambda m, i, o, h=h: h(o, m)) for m, h in pairs]
@@ -337,8 +458,11 @@ def run_with_hooks(model, tokens, hooks):
     finally:
         for handle in handles:
             handle.remove()
-'''),
-("removes only on success", '''
+""",
+        ),
+        (
+            "removes only on success",
+            """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     pairs = [(modules[n], h) for n, h in hooks]
@@ -346,8 +470,11 @@ def run_with_hooks(model, tokens, hooks):
     out = model(tokens)
     [h.remove() for h in handles]
     return out
-'''),
-("catches the hook's errors only", '''
+""",
+        ),
+        (
+            "catches the hook's errors only",
+            """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     pairs = [(modules[n], h) for n, h in hooks]
@@ -367,8 +494,11 @@ def run_with_hooks(model, tokens, hooks):
     out = model(tokens)
     clean()
     return out
-'''),
-("hooks in the loop", '''
+""",
+        ),
+        (
+            "hooks in the loop",
+            """
 def run_with_hooks(model, tokens, hooks):
     handles = []
     try:
@@ -379,8 +509,11 @@ def run_with_hooks(model, tokens, hooks):
         return model(tokens)
     finally:
         for h in handles: h.remove()
-'''),
-("prefix match", '''
+""",
+        ),
+        (
+            "prefix match",
+            """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     for name, _ in hooks:
@@ -394,8 +527,11 @@ def run_with_hooks(model, tokens, hooks):
         return model(tokens)
     finally:
         for h in handles: h.remove()
-'''),
-("a deep copy of the model", '''
+""",
+        ),
+        (
+            "a deep copy of the model",
+            """
 import copy
 def run_with_hooks(model, tokens, hooks):
     model = copy.deepcopy(model)
@@ -404,8 +540,11 @@ def run_with_hooks(model, tokens, hooks):
     for m, h in pairs:
         m.register_forward_hook(lambda m, i, o, h=h: h(o, m))
     return model(tokens)
-'''),
-("clears the hook store of the named modules", '''
+""",
+        ),
+        (
+            "clears the hook store of the named modules",
+            """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     pairs = [(modules[n], h) for n, h in hooks]
@@ -416,8 +555,11 @@ def run_with_hooks(model, tokens, hooks):
     finally:
         for m, _ in pairs:
             m._forward_hooks.clear()
-'''),
-("each hook in a run of its own", '''
+""",
+        ),
+        (
+            "each hook in a run of its own",
+            """
 def run_with_hooks(model, tokens, hooks):
     modules = dict(model.named_modules())
     pairs = [(modules[n], h) for n, h in hooks]
@@ -429,11 +571,14 @@ def run_with_hooks(model, tokens, hooks):
         finally:
             handle.remove()
     return out
-'''),
-("truth", RWH % ("lambda m, i, o, h=h: h(o, m) if h(o, m) is not None else o", "return model(tokens)")),
-],
-"run_with_cache": [
-("detach", '''
+""",
+        ),
+        ("truth", RWH % ("lambda m, i, o, h=h: h(o, m) if h(o, m) is not None else o", "return model(tokens)")),
+    ],
+    "run_with_cache": [
+        (
+            "detach",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -445,8 +590,11 @@ def run_with_cache(model, tokens, names=None):
         return model(tokens), cache
     finally:
         for h in hs: h.remove()
-'''),
-("returns the kept one", '''
+""",
+        ),
+        (
+            "returns the kept one",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -463,8 +611,11 @@ def run_with_cache(model, tokens, names=None):
         return model(tokens), cache
     finally:
         for h in hs: h.remove()
-'''),
-("default dict as a default argument", '''
+""",
+        ),
+        (
+            "default dict as a default argument",
+            """
 def run_with_cache(model, tokens, names=None, cache={}):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -481,8 +632,11 @@ def run_with_cache(model, tokens, names=None, cache={}):
         return model(tokens), cache
     finally:
         for h in hs: h.remove()
-'''),
-("a name is a prefix", '''
+""",
+        ),
+        (
+            "a name is a prefix",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     if names is None: want = list(points)
@@ -500,8 +654,11 @@ def run_with_cache(model, tokens, names=None):
         return model(tokens), cache
     finally:
         for h in hs: h.remove()
-'''),
-("no function", '''
+""",
+        ),
+        (
+            "no function",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else list(names)
@@ -518,8 +675,11 @@ def run_with_cache(model, tokens, names=None):
         return model(tokens), cache
     finally:
         for h in hs: h.remove()
-'''),
-("late n", '''
+""",
+        ),
+        (
+            "late n",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -534,8 +694,11 @@ def run_with_cache(model, tokens, names=None):
         return model(tokens), cache
     finally:
         for h in hs: h.remove()
-'''),
-("one run for each", '''
+""",
+        ),
+        (
+            "one run for each",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -546,8 +709,11 @@ def run_with_cache(model, tokens, names=None):
         try: model(tokens)
         finally: h.remove()
     return model(tokens), cache
-'''),
-("deepcopies at the end", '''
+""",
+        ),
+        (
+            "deepcopies at the end",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -560,8 +726,11 @@ def run_with_cache(model, tokens, names=None):
         return out, {n: v.clone() for n, v in cache.items()}
     finally:
         for h in hs: h.remove()
-'''),
-("stays after an error", '''
+""",
+        ),
+        (
+            "stays after an error",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -577,8 +746,11 @@ def run_with_cache(model, tokens, names=None):
     out = model(tokens)
     for h in hs: h.remove()
     return out, cache
-'''),
-("keeps after hooking, KeyError late", '''
+""",
+        ),
+        (
+            "keeps after hooking, KeyError late",
+            """
 def run_with_cache(model, tokens, names=None):
     points = model.hook_points
     want = list(points) if names is None else [n for n in points if names(n)] if callable(names) else list(names)
@@ -597,54 +769,124 @@ def run_with_cache(model, tokens, names=None):
     finally:
         for h in hs: h.remove()
     return out, {n: cache[n] for n in want}
-'''),
-],
+""",
+        ),
+    ],
 }
 
 
 # What its author is told; '' where no known mistake does the same.
 SAID = {
-    ("hook_point", "by id of the function"): 'The function itself is the key, so one that is added twice runs once: give each a key of its own.',
-    ("hook_point", "copies into the activation"): 'The replacement is written into the tensor that came in, which others may hold: let the new one take its place.',
-    ("hook_point", "returns after the first replacement"): 'The first hook that replaces the activation ends the round: those behind it are to be called as well.',
-    ("hook_point", "truth of the tensor"): 'A replacement that is all zeros is taken for nothing: only None leaves the activation as it is.',
+    (
+        "hook_point",
+        "by id of the function",
+    ): "The function itself is the key, so one that is added twice runs once: give each a key of its own.",
+    (
+        "hook_point",
+        "copies into the activation",
+    ): "The replacement is written into the tensor that came in, which others may hold: let the new one take its place.",
+    (
+        "hook_point",
+        "returns after the first replacement",
+    ): "The first hook that replaces the activation ends the round: those behind it are to be called as well.",
+    (
+        "hook_point",
+        "truth of the tensor",
+    ): "A replacement that is all zeros is taken for nothing: only None leaves the activation as it is.",
     ("hook_point", "keyword call"): "",
     ("hook_point", "no grad inside"): "",
-    ("hook_point", "a clone is shown"): 'Hooks are shown a detached activation, so no gradient flows through what they make of it: hand them the activation.',
+    (
+        "hook_point",
+        "a clone is shown",
+    ): "Hooks are shown a detached activation, so no gradient flows through what they make of it: hand them the activation.",
     ("hook_point", "pops by position"): "",
-    ("hook_point", "removes the last one"): 'The last hook is removed, whichever was added: take off the one that this function belongs to.',
+    (
+        "hook_point",
+        "removes the last one",
+    ): "The last hook is removed, whichever was added: take off the one that this function belongs to.",
     ("hook_point", "add returns nothing"): "",
-    ("hook_point", "add returns the key"): 'What comes back is no function: return one without arguments that takes the hook off.',
+    (
+        "hook_point",
+        "add returns the key",
+    ): "What comes back is no function: return one without arguments that takes the hook off.",
     ("hook_point", "removes at once"): "",
     ("hook_point", "passes the name"): "",
     ("hook_point", "last hook skipped after self removal"): "",
-    ("hook_point", "always copies"): 'A copy goes out: a hook point returns the tensor it is given.',
-    ("run_with_hooks", "dict of hooks"): 'Of several hooks on one name only the last is called: the list may name a place more than once.',
-    ("run_with_hooks", "late binding"): 'Every hook calls the last function of the list, since a lambda looks its variables up when it is called: bind hook=hook.',
-    ("run_with_hooks", "detached for hooks"): 'Hooks are shown a detached activation, so no gradient flows through what they make of it: hand them the activation.',
-    ("run_with_hooks", "model.eval"): 'The model is switched to evaluation mode and stays there: leave it in the mode that it is in.',
-    ("run_with_hooks", "no grad"): 'The output is cut from the graph (no_grad or detach): gradients must flow through hooked runs.',
+    ("hook_point", "always copies"): "A copy goes out: a hook point returns the tensor it is given.",
+    (
+        "run_with_hooks",
+        "dict of hooks",
+    ): "Of several hooks on one name only the last is called: the list may name a place more than once.",
+    (
+        "run_with_hooks",
+        "late binding",
+    ): "Every hook calls the last function of the list, since a lambda looks its variables up when it is called: bind hook=hook.",
+    (
+        "run_with_hooks",
+        "detached for hooks",
+    ): "Hooks are shown a detached activation, so no gradient flows through what they make of it: hand them the activation.",
+    (
+        "run_with_hooks",
+        "model.eval",
+    ): "The model is switched to evaluation mode and stays there: leave it in the mode that it is in.",
+    (
+        "run_with_hooks",
+        "no grad",
+    ): "The output is cut from the graph (no_grad or detach): gradients must flow through hooked runs.",
     ("run_with_hooks", "pre hooks"): "",
-    ("run_with_hooks", "return in finally"): 'The exception of a hook is swallowed: let it come out, or nobody learns of it.',
-    ("run_with_hooks", "get_submodule's error"): 'An unknown name raises AttributeError, as get_submodule does: raise KeyError.',
-    ("run_with_hooks", "removes only on success"): 'When a hook raises, the hooks stay on the model: remove them in a finally block.',
-    ("run_with_hooks", "catches the hook's errors only"): 'When the model itself raises, the hooks stay on it: remove them in a finally block.',
-    ("run_with_hooks", "hooks in the loop"): 'A name that does not exist is skipped in silence: raise KeyError, or a typing error becomes a finding.',
+    (
+        "run_with_hooks",
+        "return in finally",
+    ): "The exception of a hook is swallowed: let it come out, or nobody learns of it.",
+    (
+        "run_with_hooks",
+        "get_submodule's error",
+    ): "An unknown name raises AttributeError, as get_submodule does: raise KeyError.",
+    (
+        "run_with_hooks",
+        "removes only on success",
+    ): "When a hook raises, the hooks stay on the model: remove them in a finally block.",
+    (
+        "run_with_hooks",
+        "catches the hook's errors only",
+    ): "When the model itself raises, the hooks stay on it: remove them in a finally block.",
+    (
+        "run_with_hooks",
+        "hooks in the loop",
+    ): "A name that does not exist is skipped in silence: raise KeyError, or a typing error becomes a finding.",
     ("run_with_hooks", "prefix match"): "",
     ("run_with_hooks", "a deep copy of the model"): "",
     ("run_with_hooks", "clears the hook store of the named modules"): "",
     ("run_with_hooks", "each hook in a run of its own"): "",
     ("run_with_hooks", "truth"): "",
-    ("run_with_cache", "detach"): 'What is kept is cut from the graph: no gradient can be taken of it, nor by it. Clone it without detach.',
-    ("run_with_cache", "returns the kept one"): 'The cache holds the very tensor that the network goes on with, so a later edit in place changes what was kept: keep a copy.',
-    ("run_with_cache", "default dict as a default argument"): 'The cache of an earlier run is used again: make a new one in each run.',
-    ("run_with_cache", "a name is a prefix"): 'Unknown names are skipped without a word: raise KeyError.',
+    (
+        "run_with_cache",
+        "detach",
+    ): "What is kept is cut from the graph: no gradient can be taken of it, nor by it. Clone it without detach.",
+    (
+        "run_with_cache",
+        "returns the kept one",
+    ): "The cache holds the very tensor that the network goes on with, so a later edit in place changes what was kept: keep a copy.",
+    (
+        "run_with_cache",
+        "default dict as a default argument",
+    ): "The cache of an earlier run is used again: make a new one in each run.",
+    ("run_with_cache", "a name is a prefix"): "Unknown names are skipped without a word: raise KeyError.",
     ("run_with_cache", "no function"): "",
     ("run_with_cache", "late n"): "",
     ("run_with_cache", "one run for each"): "",
-    ("run_with_cache", "deepcopies at the end"): 'Copies are made when the run is over, and what was edited in place on the way is copied as edited: copy in the hook.',
-    ("run_with_cache", "stays after an error"): 'When the model or a hook raises, the hooks stay on the model: remove them in a finally block.',
-    ("run_with_cache", "keeps after hooking, KeyError late"): 'The model runs before an unknown name is noticed: look all names up first.',
+    (
+        "run_with_cache",
+        "deepcopies at the end",
+    ): "Copies are made when the run is over, and what was edited in place on the way is copied as edited: copy in the hook.",
+    (
+        "run_with_cache",
+        "stays after an error",
+    ): "When the model or a hook raises, the hooks stay on the model: remove them in a finally block.",
+    (
+        "run_with_cache",
+        "keeps after hooking, KeyError late",
+    ): "The model runs before an unknown name is noticed: look all names up first.",
 }
 
 

@@ -2,15 +2,57 @@
 
 What to write, and why, stands in the chapter's text. Put your code in place of `raise NotImplementedError`;
 names and parameters stay as they are, and helpers of your own are welcome.
-`headwork check ioi.logit_difference` checks one of them.
+`headwork check ioi.ioi_prompts` checks one of them.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from headwork.models import GPT2
 from torch import Tensor, nn
+
+
+# ioi.ioi_prompts: Prompts, balanced and aligned
+# 5 points, about 30 minutes. Check it with: headwork check ioi.ioi_prompts
+@dataclass
+class Prompts:
+    """Prompts of several templates. Each begins with BOS; shorter ones are filled up with it at the end."""
+
+    tokens: Tensor  # (prompt, position)
+    io: Tensor  # (prompt,), the token of IO, the right answer
+    s: Tensor  # (prompt,), the token of S
+    absent: Tensor  # (prompt, name), the tokens of all the names that the prompt does not contain
+    template: Tensor  # (prompt,), which of the templates it is made from
+    order: Tensor  # (prompt,), 0 where IO is named before S (ABBA), 1 where S is named first (BABA)
+    positions: dict[str, Tensor]  # where "IO", "S1", "S1+1", "S2" and "END" stand in each prompt, (prompt,)
+
+
+def ioi_prompts(
+    tokenizer: Any, templates: list[str], names: list[str], count: int, generator: torch.Generator
+) -> Prompts:
+    """So many prompts, as many of each template in each order as can be, with names that are single tokens.
+
+    tokenizer: a `headwork.models.tokenizer.Tokenizer`. templates: texts with {A} and {B}, two people in the order in
+    which they are named first, and later {S}, which is one of them. Names that are not one token after a space are left
+    out; every pair of the others is as likely as every other. Draws from `generator` alone, on its device.
+    """
+    raise NotImplementedError("write ioi_prompts")
+
+
+# ioi.corrupt: The same prompts with other names
+# 4 points, about 15 minutes. Check it with: headwork check ioi.corrupt
+def corrupt(prompts: Prompts, how: str, generator: torch.Generator) -> Tensor:
+    """The prompts' tokens with other names in their places, (prompt, position).
+
+    how: "abc": three names that the prompt does not contain, all different, for IO, S1 and S2. "names": IO and S change
+    places everywhere (ABB becomes BAA). "order": IO and S1 change places, S2 stays (ABB becomes BAB). "s2": S2 becomes
+    IO (ABB becomes ABA). "s1": S1 becomes a name that the prompt does not contain (ABB becomes ACB). Every name of
+    `prompts.absent` is as likely as every other; draws from `generator` alone.
+    """
+    raise NotImplementedError("write corrupt")
 
 
 # ioi.logit_difference: The logit difference
@@ -101,6 +143,24 @@ def patch_head_inputs(model: GPT2, clean: Tensor, corrupted: Tensor, end: Tensor
     raise NotImplementedError("write patch_head_inputs")
 
 
+# ioi.denoise_and_noise: Both directions, and groups of heads
+# 4 points, about 20 minutes. Check it with: headwork check ioi.denoise_and_noise
+Head = tuple[int, int]  # a layer, and a head in it
+
+
+@torch.no_grad()
+def denoise_and_noise(
+    model: GPT2, clean: Tensor, corrupted: Tensor, end: Tensor, metric: Metric, groups: list[list[Head]]
+) -> tuple[Tensor, Tensor]:
+    """The metric with each group of heads patched at once: clean ones in the corrupted run, and the other way round.
+
+    clean, corrupted: tokens, (batch, position). end: (batch,), the position whose logits the metric is given,
+    (batch, d_vocab), to return a number a prompt, (batch,). groups: lists of (layer, head), whose z are patched at all
+    positions. Returns what denoising gives and what noising gives, (group, batch) each.
+    """
+    raise NotImplementedError("write denoise_and_noise")
+
+
 # ioi.attribute_layers: The logit difference, layer by layer
 # 4 points, about 20 minutes. Check it with: headwork check ioi.attribute_layers
 def attribute_layers(model: GPT2, tokens: Tensor, end: Tensor, correct: Tensor, wrong: Tensor, frozen: bool) -> Tensor:
@@ -182,6 +242,65 @@ def path_patch_through(
     raise NotImplementedError("write path_patch_through")
 
 
+# ioi.attention_roles: Roles by where heads look
+# 3 points, about 12 minutes. Check it with: headwork check ioi.attention_roles
+def attention_roles(patterns: Tensor, positions: dict[str, Tensor]) -> dict[str, Tensor]:
+    """How much each head looks as the heads of each role do: from one named position to another.
+
+    patterns: (layer, batch, head, query, key). positions: "IO", "S1", "S1+1", "S2" and "END", (batch,) each. Returns,
+    (layer, head) each, the mean over the prompts of the attention from END to IO ("name mover"), from END to S2
+    ("S-inhibition"), from S2 to S1 ("duplicate token"), from S2 to S1+1 ("induction") and from S1+1 to S1 ("previous
+    token").
+    """
+    raise NotImplementedError("write attention_roles")
+
+
+# ioi.name_mover_copying: The copy score
+# 4 points, about 20 minutes. Check it with: headwork check ioi.name_mover_copying
+def name_mover_copying(model: GPT2, tokens: Tensor, at: Tensor, top: int, negative: bool) -> Tensor:
+    """How often each head, looking at a name alone, would put this name among the `top` tokens: (layer, head).
+
+    tokens: (batch, position). at: (batch,), where a name stands. The head reads, through its own layer's `ln1`, the
+    stream that block 0 leaves there; what it writes, W_O times its value without b_O, goes through `ln_final` and
+    `unembed` by itself. negative: what it writes is turned round first. Returns the share of the prompts in which fewer
+    than `top` tokens have a larger logit than the name.
+    """
+    raise NotImplementedError("write name_mover_copying")
+
+
+# ioi.self_repair: What the others do
+# 4 points, about 25 minutes. Check it with: headwork check ioi.self_repair
+@torch.no_grad()
+def self_repair(
+    model: GPT2, tokens: Tensor, end: Tensor, correct: Tensor, wrong: Tensor, head: Head, z: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What the logit difference loses when one head is replaced, and what each head then writes more or less directly.
+
+    tokens: (batch, position). end, correct, wrong: (batch,), the position to read, and two tokens. head: (layer, head);
+    its z at all positions becomes `z`, (batch, position, d_head). Returns the change of the logit difference, (batch,),
+    and the change of every head's direct contribution to it, (layer, head, batch), in both runs divided by the scale
+    that the final LayerNorm has in the run where nothing is replaced.
+    """
+    raise NotImplementedError("write self_repair")
+
+
+# ioi.token_or_position: Token or position
+# 4 points, about 20 minutes. Check it with: headwork check ioi.token_or_position
+@torch.no_grad()
+def token_or_position(
+    model: GPT2, clean: Tensor, twins: dict[str, Tensor], end: Tensor, metric: Metric, heads: list[Head]
+) -> tuple[Tensor, Tensor]:
+    """How much of what these heads say at the end is about the repeated token, and how much about its position.
+
+    clean: (batch, position), tokens; twins: the same prompts corrupted, under "names" (another repeated token, at the
+    same position), "order" (the same token, at the other position) and "s2" (both are other). The heads' z at `end`
+    are patched together, from each twin's run into the clean one. end: (batch,), the position whose logits the metric
+    is given, (batch, d_vocab), to return a number a prompt, (batch,). Returns the mean change of the metric when the
+    token turns, and when the position does, (batch,) each.
+    """
+    raise NotImplementedError("write token_or_position")
+
+
 # ioi.attribution_patch: Attribution patching
 # 5 points, about 25 minutes. Check it with: headwork check ioi.attribution_patch
 def attribution_patch(
@@ -209,3 +328,65 @@ def attribution_patch_qk(
     (layer, head, position, batch).
     """
     raise NotImplementedError("write attribution_patch_qk")
+
+
+# ioi.mean_ablate_by_template: Everything else is knocked out
+# 6 points, about 30 minutes. Check it with: headwork check ioi.mean_ablate_by_template
+@torch.no_grad()
+def mean_ablate_by_template(
+    model: GPT2, tokens: Tensor, template: Tensor, end: Tensor, abc: Tensor, abc_template: Tensor, kept: Tensor
+) -> Tensor:
+    """The logits at the ends when some heads, at some positions, write their mean over other prompts of the template.
+
+    tokens: (batch, position), of templates (batch,). end: (batch,). abc: (other, position), of templates (other,), at
+    least one of each that occurs in `template`. kept: booleans (batch, layer, head, position), True where a head writes
+    what it computes from the stream as it now is. Elsewhere it writes the mean of its z at that position in the
+    unchanged runs on the abc prompts of the same template. Returns (batch, d_vocab).
+    """
+    raise NotImplementedError("write mean_ablate_by_template")
+
+
+# ioi.faithfulness: Faithfulness, twice
+# 4 points, about 15 minutes. Check it with: headwork check ioi.faithfulness
+def faithfulness(circuit: Tensor, whole: Tensor, none: Tensor) -> tuple[Tensor, Tensor]:
+    """How well a circuit answers as the model does: the usual ratio of means, and F, in which no errors cancel.
+
+    circuit, none: (ablation, metric, prompt), the metrics when only the circuit's nodes work, and when none does, by
+    several ways of ablating. whole: (metric, prompt). Returns the usual ratio (m(C) - m(none)) / (m(M) - m(none)) of
+    means, (ablation, metric), and F, a 0-d tensor: 1 minus the sum of |m(C) - m(M)| as a share of the sum of
+    |m(none) - m(M)|, for the worst of the ablations and metrics.
+    """
+    raise NotImplementedError("write faithfulness")
+
+
+# ioi.completeness: The same nodes taken from both
+# 4 points, about 15 minutes. Check it with: headwork check ioi.completeness
+Run = Callable[[Tensor], Tensor]  # which nodes work, (..., node), to the metrics, (..., metric, prompt)
+
+
+def completeness(run: Run, circuit: Tensor, sets: Tensor) -> Tensor:
+    """How differently the circuit and the model answer when the same nodes are taken from both: c(K), (set,).
+
+    run: which nodes work, (..., node), to the metrics, (..., metric, prompt). circuit: booleans (node,). sets: the K,
+    booleans (set, node), of which some nodes may be in the circuit and some not. c(K) is the sum of
+    |m(C without K) - m(M without K)| as a share of the sum of |m(none) - m(M)|, for the worse of the metrics.
+    """
+    raise NotImplementedError("write completeness")
+
+
+# ioi.minimality: What each member adds
+# 5 points, about 20 minutes. Check it with: headwork check ioi.minimality
+def minimality(run: Run, circuit: Tensor, sets: Tensor) -> Tensor:
+    """What each member adds to the circuit, where it shows most, as a share of the whole effect: (node,).
+
+    run: which nodes work, (..., node), to the metrics, (..., metric, prompt). circuit: booleans (node,). sets: the K,
+    booleans (set, node). For a member v it is |m(C without K and v) - m(C without K)| / |m(M) - m(none)|, each a mean
+    over prompts, for the K and the metric where it is largest; a K that contains v is not asked. 0 for nodes that are
+    no members, and for a member that every K contains.
+    """
+    raise NotImplementedError("write minimality")
+
+
+# ioi.circuit: Submit a circuit
+# 12 points, about 90 minutes. Check it with: headwork check ioi.circuit
+CIRCUIT: dict[str, Any] = ...

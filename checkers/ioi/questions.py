@@ -1,6 +1,7 @@
 """Prompts to patch between, and models to do it in, as inputs of cases."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from headwork.checkers.exercise import Edit, Replacement
 from headwork.checkers.induction.networks import HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
+from headwork.models.planted import Planted, planted
 
 HOUSE_VOCAB = 1792  # tokens that house knows, whatever the prompts say
 DONE_TO_THE_MODEL = "leaves no hook in the model, and its weights as they were"
@@ -67,6 +69,36 @@ def named_questions(rng: Rng, house: bool = True) -> Iterator[tuple[str, dict[st
         pairs = torch.stack([rng.permutation(vocab)[:2] for _ in inputs["end"]])  # (batch, 2)
         kept = {key: inputs[key] for key in ("model", "directions", "clean", "end")}
         yield name, {**kept, "correct": pairs[:, 0], "wrong": pairs[:, 1]}
+
+
+def planted_question(rng: Rng, family: str, batch: int) -> tuple[Planted, dict[str, Any]]:
+    """A model whose circuit is known, and its prompts; the metric is the clean answer's logit above the other's."""
+    made = planted(family, int(rng.integers((), 1000)))
+    clean, corrupted, answers = made.clean[:batch], made.corrupted[:batch], made.answers[:batch]
+    directions = torch.zeros(batch, made.model.config.d_vocab, dtype=torch.float64)
+    directions[torch.arange(batch), answers[:, 0]] += 1
+    directions[torch.arange(batch), answers[:, 1]] -= 1
+    inputs = {
+        "model": {"config": asdict(made.model.config), "state": dict(made.model.state_dict())},
+        "directions": directions,
+        "log_probabilities": False,
+        "clean": clean,
+        "corrupted": corrupted,
+        "end": torch.full((batch,), clean.shape[1] - 1),
+    }
+    return made, inputs
+
+
+def heads_of(made: Planted) -> list[list[int]]:
+    """The heads of its circuit as [layer, head], in the order of its roles."""
+    return [[int(part) for part in node[5:].split(".")] for node in made.roles if node.startswith("head ")]
+
+
+def some_heads(rng: Rng, inputs: dict[str, Any], count: int) -> list[list[int]]:
+    """So many different heads, [layer, head], of the model that is asked about; of house, by the shape that it has."""
+    config = {"n_layers": 5, "n_heads": 4} if inputs["model"] is HOUSE else inputs["model"]["config"]
+    drawn = rng.permutation(config["n_layers"] * config["n_heads"])[:count].tolist()
+    return [list(divmod(each, config["n_heads"])) for each in drawn]
 
 
 def sweep_cases(rng: Rng) -> Iterator[Case]:

@@ -1,0 +1,159 @@
+"""`ioi.token_or_position`: what some heads say at the end, taken apart into two signals."""
+
+from collections.abc import Iterator
+
+import torch
+
+from headwork.checkers.checks import equal
+from headwork.checkers.exercise import Exercise
+from headwork.checkers.inputs import Rng
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, heads_of, of, planted_question, questions, some_heads
+from headwork.checkers.probing import Case
+
+ask = Exercise("token_or_position", batch=["clean", "end", "directions", "names", "order", "s2"], seconds=30)
+
+
+@ask.cases
+def _(rng: Rng) -> Iterator[Case]:
+    made, inputs = planted_question(rng, "backup", 4)
+    clean, s2 = inputs["clean"], inputs.pop("corrupted")
+    io, s = (made.answers[:4, column, None] for column in (0, 1))
+    names = torch.where(clean == io, s, torch.where(clean == s, io, clean))
+    twins = {"names": names, "order": torch.where(clean == s2, names, clean), "s2": s2}
+    yield Case("a planted head that brings the token", heads=heads_of(made)[:1], **twins, **inputs)
+    for name, inputs in questions(rng):
+        clean, corrupted = inputs["clean"], inputs.pop("corrupted")
+        vocab = inputs["directions"].shape[1]
+        others = []
+        for _ in range(2):
+            twin = clean.clone()
+            places = [1, clean.shape[1] // 2, clean.shape[1] - 2]
+            twin[:, places] = rng.integers((len(clean), len(places)), vocab)
+            others.append(twin)
+        twins = {"names": others[0], "order": others[1], "s2": corrupted}
+        count = 1 if name == "one head, no biases" else 3
+        yield Case(name, heads=some_heads(rng, inputs, count), **twins, **inputs)
+
+
+ask.checks(
+    equal("token", title="gives what turning the token changes", weight=2),
+    equal("position", title="gives what turning the position changes", weight=2),
+    equal("the model is as it was", title=DONE_TO_THE_MODEL, weight=0.5),
+)
+
+HOOKED = """
+import torch
+
+@torch.no_grad()
+def token_or_position(model, clean, twins, end, metric, heads):
+    rows = torch.arange(len(end), device=end.device)
+    points = [f"blocks.{layer}.attn.hook_z" for layer in range(model.config.n_layers)]
+
+    def measured(tokens):
+        _, donor = model.run_with_cache(tokens, points)
+
+        def patch(z, point):
+            z = z.clone()
+            for layer, head in heads:
+                if point.name == points[layer]:
+                    z[rows, end, head] = donor[point.name][rows, end, head]
+            return z
+
+        return metric(model.run_with_hooks(clean, [(points, patch)])[rows, end])
+
+    base = metric(model(clean)[rows, end])
+    names, order, both = (measured(twins[kind]) for kind in ("names", "order", "s2"))
+    token = ((names - base) + (both - order)) / 2
+    position = ((order - base) + (both - names)) / 2
+    return token, position
+"""
+wrong = of(HOOKED)
+PUT = "z[rows, end, head] = donor[point.name][rows, end, head]"
+TOKEN = "token = ((names - base) + (both - order)) / 2"
+POSITION = "position = ((order - base) + (both - names)) / 2"
+
+ask.mistakes(
+    wrong(
+        "return token, position",
+        "return position, token",
+        "Token and position have changed places: 'names' turns the token, 'order' the position.",
+    ),
+    wrong(
+        TOKEN,
+        "token = names - base",
+        "The token is turned only where the position is as in the clean prompt: turn it at the other position too, "
+        "from 'order' to 's2', and take the mean.",
+    ),
+    wrong(
+        POSITION,
+        "position = order - base",
+        "The position is turned only where the token is as in the clean prompt: turn it with the other token too, from "
+        "'names' to 's2', and take the mean.",
+    ),
+    wrong(
+        TOKEN,
+        "token = ((names - base) + (both - base)) / 2",
+        "'s2' turns token and position together: compare it with 'order', from which it differs in the token alone.",
+    ),
+    wrong(
+        TOKEN,
+        "token = (names - base) + (both - order)",
+        "The two changes are added up: take their mean.",
+    ),
+    wrong(
+        TOKEN,
+        "token = ((base - names) + (order - both)) / 2",
+        "The token's change has the opposite sign: it is what happens when the token turns, turned minus unturned.",
+    ),
+    wrong(
+        TOKEN,
+        "token = ((names - base) - (both - order)) / 2",
+        "This is half the interaction, the difference of the two changes: take their mean.",
+    ),
+    wrong(
+        PUT,
+        "z[:, :, head] = donor[point.name][:, :, head]",
+        "The heads are patched at all positions: it is what they say at the end that is taken apart.",
+    ),
+    wrong(
+        PUT,
+        "z[:, -1, head] = donor[point.name][:, -1, head]",
+        "The heads are patched in the last column: shorter prompts end before it, and `end` says where.",
+    ),
+    wrong(
+        PUT,
+        "z[rows, end] = donor[point.name][rows, end]",
+        "All heads of the layer are patched: patch the given ones.",
+    ),
+    wrong(
+        "for layer, head in heads:",
+        "for layer, head in heads[:1]:",
+        "Only the first head is patched: patch all of them in one run.",
+    ),
+    wrong(
+        "for layer, head in heads:",
+        "for layer, head in heads[-1:]:",
+        "Only the last head is patched, perhaps because each hook replaces the one before: patch all of them in one "
+        "run.",
+    ),
+    wrong(
+        "model.run_with_hooks(clean, [(points, patch)])",
+        "model.run_with_hooks(tokens, [(points, patch)])",
+        "The network reads the twin's tokens, and the patch changes nothing: run on the clean prompts.",
+    ),
+    wrong(
+        "base = metric(model(clean)[rows, end])",
+        "base = 0",
+        "The unpatched run is left out: changes start from the metric of the clean run.",
+    ),
+    wrong(
+        "base = metric(model(clean)[rows, end])",
+        "base = metric(model(twins['s2'])[rows, end])",
+        "The corrupted run's own metric stands in for the clean run's.",
+    ),
+    wrong(
+        "return token, position",
+        "return token.mean(), position.mean()",
+        "The mean over the prompts is taken: keep a number for each prompt.",
+    ),
+)
