@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.induction.folded import folded, folded_model
-from headwork.checkers.induction.networks import SHAPES
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 
@@ -26,6 +26,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("one head, no biases", "Q"),
     ]:
         yield Case(f"{name}, {kind}", model=folded(rng, SHAPES[name]), kind=kind)
+    yield Case("the model attention-only, Q", model=ATTENTION_ONLY, kind="Q")
     yield Case("the house model, K", model=folded_model("house"), kind="K")
 
 

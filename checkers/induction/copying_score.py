@@ -5,7 +5,7 @@ from typing import Any
 
 from headwork.checkers.checks import equal, satisfies
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.induction.planted import repeated
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -23,6 +23,7 @@ def _(rng: Rng) -> Iterator[Case]:
     ]:
         tokens = rng.integers((batch, length), SHAPES[shape].d_vocab)
         yield Case(shape, model=described(rng, SHAPES[shape]), tokens=tokens, most=0)
+    yield Case("the model attention-only", model=ATTENTION_ONLY, tokens=rng.integers((2, 5), 256), most=0)
     tokens = repeated(rng, 3, 10, 1792, 1)["tokens"]
     yield Case("house", model=HOUSE, tokens=tokens, most=3 * 21 * 5 * 4 * 1792)
 

@@ -61,6 +61,7 @@ def _case(rng: Rng, name: str, config: Config, model: Any, batch: int, length: i
 ask.checks(
     equal("all", title="gives the logits with all of these edges cut at once", weight=2),
     equal("each", title="gives the logits with a single edge cut", weight=2),
+    equal("none", title="with no edge to cut, the logits are the model's own"),
     equal("gradient", title="gradients reach the replacements"),
     equal("afterwards", title="the model is as it was"),
     equal("refused", title="an edge to a head in no later layer is a ValueError"),
@@ -98,8 +99,37 @@ BEHIND_NORM = (
     .replace("+= lost", "+= lost @ getattr(model.blocks[receiver[0]].attn, 'W_' + kind.upper())[receiver[1]]")
     .replace("hook_{kind}_input", "attn.hook_{kind}")
 )
+WITHOUT_SENDER = """
+def cut_edges(model, tokens, edges, values):
+    hooks = []
+    for sender, receiver, kind in edges:
+        if receiver[0] <= sender[0]:
+            raise ValueError("the receiver is in no later layer")
+        name = f"blocks.{receiver[0]}.attn.hook_{kind}"
+
+        def silence(z, point, head=sender[1]):
+            z = z.clone()
+            z[:, :, head] = values[point.name][:, :, head]
+            return z
+
+        with model.hooks([(f"blocks.{sender[0]}.attn.hook_z", silence)]):
+            _, other = model.run_with_cache(tokens, [name])
+
+        def change(x, point, head=receiver[1], other=other[name]):
+            x = x.clone()
+            x[:, :, head] = other[:, :, head]
+            return x
+
+        hooks.append((name, change))
+    return model.run_with_hooks(tokens, hooks)
+"""
 
 ask.mistakes(
+    replace(
+        WITHOUT_SENDER,
+        "What the receiver computes is taken from a run without the sender, so what the sender tells it through others "
+        "is gone too: take out what the sender wrote itself, and leave the rest.",
+    ),
     replace(
         BY_EDGE,
         "Every hook cuts the last edge of the list, since a function looks its variables up when it is called: bind "

@@ -5,7 +5,7 @@ from typing import Any
 
 from headwork.checkers.checks import claim, equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
@@ -28,6 +28,8 @@ def _(rng: Rng) -> Iterator[Case]:
         yield Case(name, model=described(rng, SHAPES[shape]), contexts=contexts, chunk=chunk, most=ANY)
     contexts = rng.integers((3, 4), LARGE.d_vocab)
     yield Case("a larger vocabulary", model=described(rng, LARGE), contexts=contexts, chunk=16, most=6000)
+    contexts = rng.integers((2, 3), 256)
+    yield Case("the model attention-only", model=ATTENTION_ONLY, contexts=contexts, chunk=100, most=ANY)
     yield Case("the house model", model=HOUSE, contexts=rng.integers((2, 1), 1792), chunk=600, most=1_500_000)
 
 

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from headwork.checkers.figure import Choice, Figure, Knob
+from headwork.checkers.induction.judge.claims import PREVIOUS
 from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Model
+from headwork.solutions.induction.findings import INDUCTION_HEADS
 
 if TYPE_CHECKING:
     from headwork.models.gpt2 import GPT2
@@ -110,7 +112,7 @@ def _matched() -> dict[str, Any]:
 
 
 def _match(head: str) -> dict[str, Any]:
-    return {**_matched(), "previous": [0, 0], "induction": [4, int(head)]}
+    return {**_matched(), "previous": list(PREVIOUS), "induction": [int(number) for number in head.split(".")]}
 
 
 def _checkpoints() -> dict[str, Any]:
@@ -140,7 +142,7 @@ FIGURES = {
     "match_matrix": Figure(
         ("induction_circuit",),
         _match,
-        (Choice("head", "head of block 4", ("1", "0", "2", "3")),),
+        (Choice("head", "head", tuple(f"{layer}.{head}" for layer, head in INDUCTION_HEADS)),),
         seconds=30,
     ),
     "loss_per_position": Figure(

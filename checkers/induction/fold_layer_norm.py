@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import HOUSE, SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
@@ -20,6 +20,7 @@ def _(rng: Rng) -> Iterator[Case]:
     models = {**SHAPES, "no LayerNorm, with biases": WITHOUT, "LayerNorm, no MLPs": ATTENTION}
     for name, config in models.items():
         yield Case(name, model=described(rng, config), tokens=rng.integers((3, 5), config.d_vocab))
+    yield Case("the model attention-only", model=ATTENTION_ONLY, tokens=rng.integers((2, 9), 256))
     yield Case("the house model", model=HOUSE, tokens=rng.integers((2, 20), 1792))
 
 

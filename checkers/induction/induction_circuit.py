@@ -10,7 +10,7 @@ from torch import Tensor
 from headwork.checkers.checks import claim, equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.induction.folded import folded, folded_model
-from headwork.checkers.induction.networks import SHAPES
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES
 from headwork.checkers.induction.probes.networks import build
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -40,6 +40,9 @@ def _(rng: Rng) -> Iterator[Case]:
             chunk=chunk,
             most=most,
         )
+    vectors = {"sources": rng.normal((9, 128)), "queries": rng.normal((9, 128), 0.3)}
+    heads = {"previous": [0, 2], "induction": [1, 0]}
+    yield Case("the model attention-only", model=ATTENTION_ONLY, **heads, **vectors, chunk=4, most=ANY)
     model, sources, queries = _house()
     head = int(rng.integers((), 4))
     yield Case(

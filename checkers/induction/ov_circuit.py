@@ -9,7 +9,7 @@ from torch import Tensor
 from headwork.checkers.checks import claim, equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.induction.folded import folded, folded_model
-from headwork.checkers.induction.networks import SHAPES
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES
 from headwork.checkers.induction.probes.networks import build
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -31,6 +31,8 @@ def _(rng: Rng) -> Iterator[Case]:
     ]:
         yield _case(rng, name, SHAPES[name], layer, tokens, ANY)
     yield _case(rng, "a larger vocabulary", LARGE, 1, 170, 2 * 190 * 8 * 4)
+    sources, vectors = rng.normal((6, 128)), rng.normal((4, 256, 2))
+    yield Case("the model attention-only", model=ATTENTION_ONLY, layer=1, sources=sources, vectors=vectors, most=ANY)
     given, embedding = _house()
     vectors = rng.normal((4, 1792, 2))
     yield Case("the house model", model=given, layer=4, sources=embedding, vectors=vectors, most=2_000_000)

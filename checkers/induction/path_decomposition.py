@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
-from headwork.checkers.induction.networks import SHAPES, described
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES, described
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.models.config import Config
@@ -24,6 +24,7 @@ def _(rng: Rng) -> Iterator[Case]:
     }
     for (name, config), shape in zip(shapes.items(), [(2, 5), (3, 4), (1, 6), (4, 3)], strict=True):
         yield Case(name, model=described(rng, config), tokens=rng.integers(shape, config.d_vocab))
+    yield Case("the model attention-only", model=ATTENTION_ONLY, tokens=rng.integers((2, 9), 256))
 
 
 ask.checks(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.induction.folded import folded
-from headwork.checkers.induction.networks import SHAPES
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES
 from headwork.checkers.induction.ov_circuit import _house
 from headwork.checkers.induction.probes.networks import build
 from headwork.checkers.inputs import Rng
@@ -26,6 +26,7 @@ def _(rng: Rng) -> Iterator[Case]:
         yield Case(
             name, model=folded(rng, config), layer=layer, positions=rng.normal((count, config.d_model), 0.4, 0.7)
         )
+    yield Case("the model attention-only", model=ATTENTION_ONLY, layer=1, positions=rng.normal((10, 128)))
     given, embedding = _house()
     model = build(given["config"], given["state"])
     positions = model.pos_embed.W_pos.detach() + embedding.mean(0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from headwork.checkers.checks import claim, equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.induction.folded import folded
-from headwork.checkers.induction.networks import SHAPES
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES
 from headwork.checkers.induction.ov_circuit import ANY, LARGE, _house, too_large
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -24,6 +24,8 @@ def _(rng: Rng) -> Iterator[Case]:
     ]:
         yield _case(rng, name, SHAPES[name], layer, sizes, ANY)
     yield _case(rng, "many tokens", LARGE, 1, (170, 180), 2 * 190 * 8 * 4)
+    inputs = {"queries": rng.normal((6, 128)), "keys": rng.normal((7, 128)), "vectors": rng.normal((4, 7, 2))}
+    yield Case("the model attention-only", model=ATTENTION_ONLY, layer=1, **inputs, most=ANY)
     given, embedding = _house()
     vectors = rng.normal((4, 1792, 2))
     inputs = {"queries": embedding.flip(0), "keys": embedding}

@@ -145,3 +145,5 @@ ask.mistakes(
         "The cache comes first here: return the output, then the cache.",
     ),
 )
+
+ask.survives("raise KeyError(unknown[0])", "raise KeyError(unknown[-1])", "any of the unknown names may be told")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from headwork.checkers.checks import claim, equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.induction.folded import folded
-from headwork.checkers.induction.networks import SHAPES
+from headwork.checkers.induction.networks import ATTENTION_ONLY, SHAPES
 from headwork.checkers.induction.ov_circuit import too_large
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
@@ -23,17 +23,18 @@ def _(rng: Rng) -> Iterator[Case]:
         ("three layers", SHAPES["untied, with ReLU"], (0, 0), (2, 1), (3, 4), 1 << 40),
         ("attention only", SHAPES["attention only"], (0, 1), (1, 3), (1, 7), 1 << 40),
         ("one head a layer", SHAPES["one head, no biases"], (1, 0), (2, 0), (4, 6), 1 << 40),
+        ("the model attention-only", ATTENTION_ONLY, (0, 3), (1, 2), (2, 4), 1 << 40),
         ("a wide stream", WIDE, (0, 11), (1, 4), (2, 3), 4000),
     ]:
         patterns = [rng.normal((batch, length, length), spread=2).tril().exp().tril() for _ in range(2)]
         yield Case(
             name,
-            model=folded(rng, config),
+            model=folded(rng, config) if isinstance(config, Config) else config,
             earlier=list(earlier),
             later=list(later),
             earlier_pattern=patterns[0] / patterns[0].sum(-1, keepdim=True),
             later_pattern=patterns[1] / patterns[1].sum(-1, keepdim=True),
-            stream=rng.normal((batch, length, config.d_model)),
+            stream=rng.normal((batch, length, config.d_model if isinstance(config, Config) else 128)),
             most=most,
         )
 

@@ -54,15 +54,20 @@ def keep(model: GPT2, texts: Texts, kept: Iterable[int], how: str) -> tuple[floa
     masks[1] = True
     masks[2, list(kept)] = True
     none, whole, some = losses_keeping(model, texts, masks, how).double().cpu()  # (text,) each
-    guess = math.log(model.config.d_vocab_out or model.config.d_vocab)
-    count = len(none)
+    guess, count = guess_of(model), len(none)
     means = [each.mean() for each in (none, whole, some)]
     others = [(each.sum() - each) / (count - 1) for each in (none, whole, some)]  # without one text, (text,) each
-    without = _share(*others, guess)
+    without = share(*others, guess)
     error = ((without - without.mean()).square().sum() * (count - 1) / count).sqrt()
-    return float(_share(*means, guess)), float(error)
+    return float(share(*means, guess)), float(error)
 
 
-def _share(none: Tensor, whole: Tensor, some: Tensor, guess: float) -> Tensor:
+def guess_of(model: GPT2) -> float:
+    """What a guesser loses, in nats."""
+    return math.log(model.config.d_vocab_out or model.config.d_vocab)
+
+
+def share(none: Tensor, whole: Tensor, some: Tensor, guess: float) -> Tensor:
+    """What is kept, of the losses with none of the heads, with all, and with some."""
     none = none.clamp(max=guess)
     return (none - some) / (none - whole)

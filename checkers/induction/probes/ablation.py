@@ -72,6 +72,7 @@ def cut_edges(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     model, names = network(case), list(case.values)
     yield "all", answer.cut_edges(model, case.tokens, case.edges, dict(case.values))
     yield "each", [answer.cut_edges(model, case.tokens, [edge], dict(case.values)) for edge in case.edges]
+    yield "none", answer.cut_edges(model, case.tokens, [], dict(case.values))
 
     def logits(*values: Tensor) -> Any:
         return answer.cut_edges(model, case.tokens, case.edges, dict(zip(names, values, strict=True)))

@@ -15,7 +15,7 @@ from headwork.checkers.probing import Answer, Case, Unfit, generator, parameters
 def train_induction(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """Three kinds of cases: texts to be made, a few steps on given texts, and a whole training run."""
     if case.kind == "texts":
-        for name in ("texts", "again"):
+        for name in ("texts", "once", "again"):
             made = answer.induction_batch(case.count, case.length, case.vocab, generator(case.seed))
             yield name, list(made) if isinstance(made, tuple) else made
     elif case.kind == "steps":
@@ -38,6 +38,8 @@ def _steps(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     yield "parameters", parameters(model)
     yield "losses", losses
     yield "asked", asked
+    kept = losses if isinstance(losses, (list, tuple)) else [losses]
+    yield "hold graphs", any(isinstance(loss, torch.Tensor) and loss.requires_grad for loss in kept)
 
 
 def _trained(answer: Answer, case: Case) -> dict[str, torch.Tensor]:
