@@ -44,10 +44,13 @@ def score(file: Path, *, model: str | None, seed: int | None, device: str, json:
     except KeyboardInterrupt:
         note(f"What was run is kept: `headwork circuit score {file} --seed {seed}` goes on from there.")
         raise
+    leads = _enter(found, circuit)
     if json:
         as_json(found.as_json())
     else:
         _show(found, circuit)
+        if leads:
+            in_words(f"It is your smallest so far: it stands on the leaderboard with {found.mine.size} nodes.")
     return PASSED if found.value >= BAR else NOT_PASSED
 
 
@@ -100,6 +103,18 @@ def _keep(found: dict[str, Any]) -> Path:
         raise Stop(f"the reference was not written ({error.strerror})") from None
 
 
+def _enter(found: "Score", circuit: "Circuit") -> bool:
+    """Puts it on the leaderboard, which the page shows, if it may stand there."""
+    from headwork.gradebook.board import enter
+    from headwork.gradebook.home import gradebook_file
+    from headwork.gradebook.store import ME, Gradebook
+
+    if not found.on_the_board:
+        return False
+    with Gradebook.open(gradebook_file()) as gradebook:
+        return enter(gradebook, ME, found.as_json(), circuit.as_json())
+
+
 def _show(found: "Score", circuit: "Circuit") -> None:
     from rich.table import Table
     from rich.text import Text
@@ -130,6 +145,9 @@ def _show(found: "Score", circuit: "Circuit") -> None:
     if idle:
         more = f" and {len(idle) - 6} more" if len(idle) > 6 else ""
         in_words(f"Nothing was found that these add: {', '.join(idle[:6])}{more}.")
+    for each in found.edges:
+        verdict = "heard" if each.confirmed else "not confirmed"
+        in_words(f"{each.edge}: {verdict}, {100 * each.effect:+.1f} % of the whole effect.")
     if found.value < BAR:
         weakest = next(name for part, name, _ in ROWS if part == found.weakest)
         in_words(f"The score is the worst of the four, beside the reference: here it is `{weakest}`.")

@@ -243,6 +243,56 @@ def test_a_cancelling_pair_is_earned_when_in_and_missed_when_out(house, ours):
     assert outside.value < 100
 
 
+# ---- edges
+
+
+def test_an_edge_is_patched_alone_and_told_beside_the_score(house, judge, ours):
+    from headwork.checkers.ioi.judge.circuit import Edge
+    from headwork.checkers.ioi.judge.edges import tried
+
+    bench = judge.bench
+    sender = next(node for node in sorted(ours) if node[2] == "S2")
+    edges = tuple(Edge(sender, node, "k") for node in sorted(ours) if node[0] > sender[0] and node[2] == "S2")
+    edges += tuple(Edge(node, (4, 0, "END"), "q") for node in sorted(ours) if node[0] < 4)
+    found = tried(bench, edges, judge.whole, judge.none[0], judge.weight)
+    for each in found:
+        assert each.effect == pytest.approx(edge_by_hooks(house, bench, judge, each.edge), abs=1e-4)
+    assert any(each.confirmed for each in found) and not all(each.confirmed for each in found)
+
+
+def edge_by_hooks(house, bench, judge, edge):
+    """The same by two runs with hooks: the sender ablated with every other head frozen, then the receiver's input."""
+    tokens, place = bench.data.prompts.tokens, bench.data.place
+    names = [name for name in house.hook_points if name.endswith("hook_z")]
+    clean = house.run_with_cache(tokens, names)[1]
+    (layer, head, at), (to, listener, there) = edge.sender, edge.receiver
+    mean = bench.ground(0).z[layer]
+
+    def freeze(z, point):
+        z = clean[point.name].clone()
+        if point.name == f"blocks.{layer}.attn.hook_z":
+            where = (place == PLACES.index(at)).nonzero().T
+            z[where[0], where[1], head] = mean[where[0], where[1], head]
+        return z
+
+    name = f"blocks.{to}.attn.hook_{edge.into}"
+    with house.hooks([(names, freeze)]):
+        heard = house.run_with_cache(tokens, [name])[1][name]
+
+    def put(value, point):
+        value, where = value.clone(), (place == PLACES.index(there)).nonzero().T
+        value[where[0], where[1], listener] = heard[where[0], where[1], listener]
+        return value
+
+    logits = house.run_with_hooks(tokens, [(name, put)])
+    rows, prompts = torch.arange(len(tokens)), bench.data.prompts
+    last = logits[rows, prompts.positions["END"]]
+    io = last[rows, prompts.io]
+    metrics = torch.stack([io - last[rows, prompts.s], io - last.gather(1, prompts.absent).mean(1)], -1)
+    shares = ((metrics - judge.whole) / (judge.whole - judge.none[0]).mean(0)).mean(0)
+    return float(shares[shares.abs().argmax()])
+
+
 # ---- the rest
 
 

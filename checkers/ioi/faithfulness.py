@@ -130,3 +130,9 @@ ask.mistakes(
         "The usual ratio is upside down: the circuit's effect stands above, the model's below.",
     ),
 )
+
+ask.survives(
+    USUAL,
+    "usual = ((circuit - none).mean(-1) / (whole - none).mean(-1)).detach()",
+    "Gradients are asked of F alone: nobody trains on the usual ratio here.",
+)

@@ -170,7 +170,7 @@ def unbalanced(value: Any, case: Case) -> str:
     if int(counts.max() - counts.min()) > 1:
         return (
             f"the {kinds} kinds of prompts, each template in each order, occur from {int(counts.min())} to "
-            f"{int(counts.max())} times: no kind more than once oftener than another"
+            f"{int(counts.max())} times: their numbers may differ by one at most"
         )
     return ""
 
@@ -312,4 +312,15 @@ ask.mistakes(
         "names_of[:, 1], names_of[:, 0], names_of[:, 2:]",
         "`io` and `s` have changed places: S is the name that the prompt says twice.",
     ),
+)
+
+ask.survives(
+    'single = {name: ids[0] for name in names if len((ids := tokenizer.encode(f" {name}"))) == 1}',
+    'single = {name: ids[-1] for name in names if len((ids := tokenizer.encode(f" {name}"))) == 1}',
+    "There is one token: the first is the last.",
+)
+ask.survives(
+    "for (io, s), which, swapped in zip(drawn[:, :2].tolist(), template.tolist(), order.tolist(), strict=True):",
+    "for (io, s), which, swapped in zip(drawn[:, :2].tolist(), template.tolist(), order.tolist(), strict=False):",
+    "All three have an entry for each prompt: there is nothing for `strict` to notice.",
 )

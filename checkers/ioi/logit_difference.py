@@ -18,17 +18,17 @@ def _(rng: Rng) -> Iterator[Case]:
         ("prompts of several lengths", 5, 7, 11, 1),
         ("a batch of one", 1, 6, 4, 2),
         ("as many prompts as positions", 4, 4, 9, 1),
-        ("one token a prompt", 3, 1, 8, 1),
+        ("one or two tokens a prompt", 3, 2, 8, 1),
         ("large logits", 2, 5, 6, 1e3),
         ("small logits", 6, 3, 7, 1e-3),
     ]:
-        tokens = torch.stack([rng.permutation(vocab)[:2] for _ in range(batch)])  # never twice the same name
+        tokens = torch.stack([1 + rng.permutation(vocab - 1)[:2] for _ in range(batch)])  # never twice the same name
         yield Case(
             name,
             logits=rng.normal((batch, length, vocab), spread=spread),
             correct=tokens[:, 0],
             wrong=tokens[:, 1],
-            end=(2 * length - 2 - torch.arange(batch) * 2) % length,
+            end=(2 * length - 2 - torch.arange(batch)) % length,
             cotangent=rng.normal((batch,)),
         )
 

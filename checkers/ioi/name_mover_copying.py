@@ -22,6 +22,7 @@ def _(rng: Rng) -> Iterator[Case]:
             clean = made_prompts(rng, vocab, batch, length)["clean"]
             case = {"model": inputs["model"], "directions": inputs["directions"], "clean": clean}
             at = rng.integers((batch,), length)
+            at[0] = length - 2
             yield Case(f"{name}{', turned round' * negative}", at=at, top=next(tops), negative=negative, **case)
 
 

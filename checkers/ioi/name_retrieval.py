@@ -22,13 +22,13 @@ def _(rng: Rng) -> Iterator[Case]:
         ("large logits", 2, 4, 10, 6, 1e3),
         ("small logits", 6, 2, 7, 5, 1e-3),
     ]:
-        tokens = torch.stack([rng.permutation(vocab)[: names + 1] for _ in range(batch)])
+        tokens = torch.stack([1 + rng.permutation(vocab - 1)[: names + 1] for _ in range(batch)])
         yield Case(
             name,
             logits=rng.normal((batch, length, vocab), spread=spread),
             correct=tokens[:, 0],
             absent=tokens[:, 1:],
-            end=(2 * length - 2 - torch.arange(batch) * 2) % length,
+            end=(2 * length - 2 - torch.arange(batch)) % length,
             cotangent=rng.normal((batch,)),
         )
 

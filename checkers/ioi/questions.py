@@ -66,7 +66,7 @@ def named_questions(rng: Rng, house: bool = True) -> Iterator[tuple[str, dict[st
     """As `questions`, with two names for each prompt in place of a metric."""
     for name, inputs in questions(rng, house):
         vocab = inputs["directions"].shape[1]
-        pairs = torch.stack([rng.permutation(vocab)[:2] for _ in inputs["end"]])  # (batch, 2)
+        pairs = torch.stack([1 + rng.permutation(vocab - 1)[:2] for _ in inputs["end"]])  # (batch, 2)
         kept = {key: inputs[key] for key in ("model", "directions", "clean", "end")}
         yield name, {**kept, "correct": pairs[:, 0], "wrong": pairs[:, 1]}
 

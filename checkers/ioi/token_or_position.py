@@ -157,3 +157,9 @@ ask.mistakes(
         "The mean over the prompts is taken: keep a number for each prompt.",
     ),
 )
+
+ask.survives(
+    "unpatched = engine.unpatched(after, metric)[0]",
+    "unpatched = engine.unpatched(after, metric)[-1]",
+    "There is one unpatched run: the first is the last.",
+)

@@ -8,7 +8,7 @@ from headwork.chapters.course import Chapter, chapter, chapters
 from headwork.chapters.directives import Block, ExerciseText, Figure, Predict, Prose, Reading
 from headwork.gradebook import practice
 from headwork.grading.render.words import number
-from headwork.streamlit_app import editor, figure, frame, logic, looks, overview
+from headwork.streamlit_app import circuit, editor, figure, frame, logic, looks, overview
 from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.logic import plain
 from headwork.streamlit_app.overview import MARKS
@@ -120,6 +120,8 @@ def _block(block: Block, at: int, desk: Desk, chapter: str) -> None:
             figure.show(desk, frame.marking(), f"{chapter}.{block.name}", block)
         case ExerciseText():
             st.html(f'<p class="hw-here">Exercise: {escape(block.title)} ({escape(logic.about(block))})</p>')
+            if block.id == circuit.ID:
+                circuit.show(desk)
 
 
 def _ways_on(id: str) -> None:

@@ -134,9 +134,9 @@ class Bench:
             z = torch.where(works, mix(q, k, v, queries), self._at(ground.z[layer], queries))
             middle = stream + engine.write(layer, z)
             stream = middle + engine.mlp(layer, middle)
-        return self._metrics(stream[:, :, 0])
+        return self.metrics(stream[:, :, 0])
 
-    def _metrics(self, stream: Tensor) -> Tensor:
+    def metrics(self, stream: Tensor) -> Tensor:
         """The two metrics of streams at the ends: (set, prompt, d_model) to (set, prompt, metric)."""
         normed = self.engine._norm(self.model.ln_final, stream)
         logits = normed @ self.directions + self.offsets  # (set, prompt, name)

@@ -87,8 +87,9 @@ def find(model: GPT2, name: str, floor: float, say: search.Say, told: Told = lam
     }
 
 
-def keep(found: dict[str, Any], folder: Path = FOLDER) -> Path:
-    """Writes what `find` gave. Raises OSError."""
+def keep(found: dict[str, Any], folder: Path | None = None) -> Path:
+    """Writes what `find` gave, among the repository's references when no folder is named. Raises OSError."""
+    folder = folder or FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{found['circuit']['model']}.json"
     head = {key: value for key, value in found.items() if key != "circuit"}

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from headwork.checkers.ioi.judge import rules
 from headwork.checkers.ioi.judge.bench import ABLATIONS, METRICS, Bench
-from headwork.checkers.ioi.judge.circuit import Circuit, Node, named
+from headwork.checkers.ioi.judge.circuit import Circuit, Node
+from headwork.checkers.ioi.judge.edges import Tried, tried
 
 BAR = 80  # points from which a circuit counts as found
 PARTNERS, TRIES = 24, 400  # at most so many single K for a member, those at its own place first; and so many in all
@@ -69,6 +70,7 @@ class Score:
     points: Tensor  # (1 + resample,)
     prompts: int
     seed: int
+    edges: tuple[Tried, ...] = ()  # told beside the score, and no part of it
 
     @property
     def value(self) -> float:
@@ -100,6 +102,10 @@ class Score:
             "interval": [round(low, 2), round(high, 2)],
             "on_the_board": self.on_the_board,
             "circuit": _plain(self.mine),
+            "edges": [
+                {"edge": str(each.edge), "effect": round(each.effect, 4), "confirmed": each.confirmed}
+                for each in self.edges
+            ],
             "reference": {key: value for key, value in _plain(self.reference).items() if key != "members"},
         }
 
@@ -153,7 +159,8 @@ class Judge:
         roles = list(circuit.roles.values())
         mine, other = self.measure(circuit.nodes, roles), self.measure(reference, [], with_members=False)
         points = rules.score(mine.parts, other.parts)
-        return Score(circuit, mine, other, points, len(self.bench.data), self.seed)
+        edges = tried(self.bench, circuit.edges, self.whole, self.none[0], self.weight)
+        return Score(circuit, mine, other, points, len(self.bench.data), self.seed, edges)
 
     def measure(self, nodes: frozenset[Node], roles: list[frozenset[Node]], with_members: bool = True) -> Measured:
         """All parts of a set of nodes. Mn, and the members, only when asked for."""
@@ -219,16 +226,16 @@ class Judge:
     def _tried(self, kept: Tensor, tries: dict[int, list[tuple[int, ...]]]) -> tuple[Member, ...]:
         """What these members add without each of the K that are to be tried."""
         bench = self.bench
-        pairs = [(member, K) for member, tried in tries.items() for K in tried]
+        pairs = [(member, K) for member, sets in tries.items() for K in sets]
         with_it = torch.stack([_less(kept, K) for _, K in pairs])
         without_it = torch.stack([_less(kept, (member, *K)) for member, K in pairs])
         effect = (bench.answers(with_it) - bench.answers(without_it))[:, 0]  # (pair, prompt, metric)
         most = max(map(len, tries.values()))
         effects = torch.full((len(tries), most, *effect.shape[1:]), float("nan"))
         at = 0
-        for row, tried in enumerate(tries.values()):
-            effects[row, : len(tried)] = effect[at : at + len(tried)]
-            at += len(tried)
+        for row, sets in enumerate(tries.values()):
+            effects[row, : len(sets)] = effect[at : at + len(sets)]
+            at += len(sets)
         good, best, share = rules.earned(effects, self.whole - self.none[0], self.weight[1:, 1::2], EARNED)
         return tuple(
             Member(
@@ -257,9 +264,3 @@ def _less(kept: Tensor, gone: tuple[int, ...]) -> Tensor:
     left = kept.clone()
     left[list(gone)] = False
     return left
-
-
-def told(found: Measured) -> str:
-    """The members that add nothing, for a line of text."""
-    idle = [named(each.node) for each in found.members if not each.earned]
-    return ", ".join(idle)
