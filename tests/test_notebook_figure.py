@@ -5,10 +5,13 @@ import sys
 from types import ModuleType
 
 import pytest
+import torch
 
 import headwork
 from headwork.cli import in_python
 from headwork.cli.picture import SCHEMA, VEGA_LITE, Picture
+from headwork.grading.figure import Drawn
+from headwork.grading.render.charts import chart
 from headwork.grading.render.letters import in_letters
 from headwork.grading.solutions import solution_source
 from headwork.tests.ipython import Session
@@ -137,3 +140,11 @@ def test_letters_show_names_in_one_line_and_numbers_beyond_the_scale():
     drawn = in_letters({"data": {"values": rows}, "mark": "rect", "encoding": encoding, "title": "Title"})
     assert drawn == "Title\ndown: query; across: key (x00 x00 x00 x00 )\na b |██|\n  c |  |"
     assert in_letters({"data": {"values": []}, "mark": "rect", "encoding": encoding}) == ""
+
+
+def test_a_curve_is_a_row_for_each_point_with_the_curves_name():
+    losses = torch.tensor([2.0, 4.0, 1.0, 0.5])
+    drawn = Drawn("induction.loss_per_position", {}, {"uniform": 7.5, "period": 2}, {"losses": losses})
+    lines = in_letters(chart(drawn).to_dict()).splitlines()
+    assert len(lines) == 5 and lines[0].split() == ["position", "loss"]
+    assert lines[2].split() == ["2", "first", "█" * 30, "4.000"] and lines[4].split()[:2] == ["4", "second"]

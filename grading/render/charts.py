@@ -364,6 +364,34 @@ def _match_matrix(drawn: Drawn) -> Any:
     return altair.hconcat(*squares, spacing=12)
 
 
+def _toy_geometry(drawn: Drawn) -> Any:
+    """A plane for each network and each step shown: a line from the centre for each feature."""
+    import altair
+
+    shown, models, features = (drawn.inputs[name] for name in ("shown", "models", "features"))
+    directions = table(drawn.values.get("directions"), "train_toy", len(shown), models, features, 2)
+    lines = [
+        {"steps": steps, "network": network, "feature": feature, "x": round(x, 3), "y": round(y, 3), "x0": 0, "y0": 0}
+        for steps, networks in zip(shown, directions.tolist(), strict=True)
+        for network, rows in enumerate(networks)
+        for feature, (x, y) in enumerate(rows)
+    ]
+    scale = altair.Scale(domain=[-1.6, 1.6], clamp=True)
+    base = altair.Chart().encode(
+        altair.X("x:Q", scale=scale, axis=None),
+        altair.Y("y:Q", scale=scale, axis=None),
+        altair.Color("feature:N", scale=altair.Scale(scheme="tableau10")),
+        tooltip=["feature:N", "x:Q", "y:Q"],
+    )
+    rules = base.mark_rule(strokeWidth=1.5).encode(altair.X2("x0:Q"), altair.Y2("y0:Q"))
+    planes = altair.layer(rules, base.mark_point(filled=True, size=28), data=altair.Data(values=lines))
+    return planes.properties(width=84, height=84).facet(
+        row=altair.Row("steps:O", header=altair.Header(labelAngle=0, labelAlign="left")),
+        column=altair.Column("network:O", title="network"),
+        spacing=6,
+    )
+
+
 CHARTS: dict[str, Callable[[Drawn], Any]] = {
     "gpt2.visible_keys": _visible_keys,
     "gpt2.one_head": _one_head,
@@ -374,5 +402,7 @@ CHARTS: dict[str, Callable[[Drawn], Any]] = {
     "induction.match_matrix": _match_matrix,
     "induction.phase_change": _phase_change,
     "induction.score_map": _score_map,
+    "ioi.patch_map": _score_map,
+    "sae.toy_geometry": _toy_geometry,
     "tensors.diagonals": _diagonals,
 }

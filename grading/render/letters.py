@@ -60,13 +60,20 @@ def _squares(encoding: dict[str, Any], rows: Rows) -> str:
 
 
 def _bars(layers: list[dict[str, Any]], rows: Rows) -> str:
-    """A line for each row: a block as long as the first layer's number, then the numbers of all layers."""
-    across, along = ("x", "y") if layers[0]["encoding"]["x"]["type"] == "quantitative" else ("y", "x")
+    """A line for each row: a block as long as the first layer's number, then the numbers of all layers.
+
+    A curve's points are rows too, each with the name of its curve.
+    """
+    curve = _mark(layers[0]) == "line"
+    across, along = ("x", "y") if layers[0]["encoding"]["x"]["type"] == "quantitative" and not curve else ("y", "x")
+    layers = [layer for layer in layers if along in layer["encoding"]]  # a rule across the picture is no row
+    rows = layers[0].get("data", {}).get("values", rows)
+    kind = layers[0]["encoding"].get("color", {}).get("field") if curve else None
     label, order = layers[0]["encoding"][along]["field"], layers[0]["encoding"][along].get("sort")
     fields = [layer["encoding"][across]["field"] for layer in layers]
     if isinstance(order, list):
         rows = sorted(rows, key=lambda row: order.index(row[label]))
-    names = [_name({}, row[label]) for row in rows]
+    names = [_name({}, row[label]) + (f"  {one_line(str(row[kind]))}" if kind else "") for row in rows]
     width = max(map(len, [label, *names]), default=0)
     most = max((row[field] for row in rows for field in fields), default=0) or 1
     head = f"{label:>{width}}  {' ' * BAR}  {'  '.join(f'{field:>6}' for field in fields)}"

@@ -1,0 +1,296 @@
+"""The exercises of chapter `sae`: Superposition and sparse autoencoders.
+
+What to write, and why, stands in the chapter's text. Put your code in place of `raise NotImplementedError`;
+names and parameters stay as they are, and helpers of your own are welcome.
+`headwork check sae.toy_model` checks one of them.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+# sae.toy_model: The toy model
+# 3 points, about 8 minutes. Check it with: headwork check sae.toy_model
+class ToyModel(nn.Module):
+    """Several networks side by side, each of which squeezes its features through `d_hidden` numbers.
+
+    `W[m, i]` is the direction that network `m` gives to feature `i`.
+    """
+
+    def __init__(self, models: int, features: int, d_hidden: int):
+        super().__init__()
+        self.W = nn.Parameter(torch.randn(models, features, d_hidden) * features**-0.5)
+        self.b = nn.Parameter(torch.zeros(models, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (model, batch, feature), each network's own inputs. Returns what they make of it, the same shape."""
+        raise NotImplementedError("write ToyModel.forward")
+
+
+# sae.toy_loss: What is lost, by importance
+# 2 points, about 6 minutes. Check it with: headwork check sae.toy_loss
+def toy_loss(reconstruction: Tensor, x: Tensor, importance: Tensor) -> Tensor:
+    """How much of the input is lost: the squared error, weighted by importance, a number for each network.
+
+    reconstruction, x: (model, batch, feature). importance: (model, feature). Returns (model,): the mean over batch
+    and features.
+    """
+    raise NotImplementedError("write toy_loss")
+
+
+# sae.feature_batch: Sparse inputs
+# 4 points, about 15 minutes. Check it with: headwork check sae.feature_batch
+def feature_batch(count: int, features: int, probability: float, relation: str, generator: torch.Generator) -> Tensor:
+    """Sparse inputs, (count, feature): each feature is 0, or with `probability` a number drawn evenly from 0 to 1.
+
+    relation: who is active together. 'independent': each feature by itself. 'correlated': of the features 0 and 1,
+    2 and 3, and so on, both or none. 'anti-correlated': of such a pair one or none, so `probability` is at most 0.5.
+    """
+    raise NotImplementedError("write feature_batch")
+
+
+# sae.feature_dimensionality: Shares of a dimension
+# 3 points, about 12 minutes. Check it with: headwork check sae.feature_dimensionality
+def feature_dimensionality(W: Tensor) -> Tensor:
+    """Which share of a hidden dimension each feature has: 1 for one of its own, 0.5 for a half, 0 for an absent one.
+
+    W: (model, feature, d_hidden). Returns (model, feature).
+    """
+    raise NotImplementedError("write feature_dimensionality")
+
+
+# sae.train_toy: Train toy models
+# 6 points, about 20 minutes. Check it with: headwork check sae.train_toy
+def train_toy(
+    model: ToyModel, make_batch: Callable[[int], Tensor], importance: Tensor, steps: int, learning_rate: float
+) -> Tensor:
+    """Trains all networks of `model` in place, each on its own inputs, by Adam with a constant learning rate.
+
+    make_batch: called with each step's number, gives (model, batch, feature). importance: (model, feature).
+    Returns the losses before each step, (step, model), without a graph.
+    """
+    raise NotImplementedError("write train_toy")
+
+
+# sae.sae_forward: A sparse autoencoder
+# 4 points, about 12 minutes. Check it with: headwork check sae.sae_forward
+class SAE(nn.Module):
+    """Writes an activation as a sum of few directions: latents that are never negative, and a row of `W_dec` each."""
+
+    def __init__(self, d_model: int, latents: int):
+        super().__init__()
+        directions = F.normalize(torch.randn(latents, d_model), dim=-1)
+        self.W_dec = nn.Parameter(directions)
+        self.W_enc = nn.Parameter(directions.T.clone())
+        self.b_enc = nn.Parameter(torch.zeros(latents))
+        self.b_dec = nn.Parameter(torch.zeros(d_model))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (batch, d_model). Returns the latents, (batch, latent), never negative."""
+        raise NotImplementedError("write SAE.encode")
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents: (batch, latent). Returns the reconstruction, (batch, d_model)."""
+        raise NotImplementedError("write SAE.decode")
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (batch, d_model). Returns the reconstruction, (batch, d_model), and the latents, (batch, latent)."""
+        latents = self.encode(x)
+        return self.decode(latents), latents
+
+
+# sae.sae_loss: Error and penalty
+# 4 points, about 12 minutes. Check it with: headwork check sae.sae_loss
+def sae_loss(
+    x: Tensor, reconstruction: Tensor, latents: Tensor, coefficient: float, penalty: str = "l1", eps: float = 1e-6
+) -> Tensor:
+    """The squared error of an input, summed over `d_model`, plus a penalty on its latents; the mean over the batch.
+
+    x, reconstruction: (batch, d_model). latents: (batch, latent), not negative. penalty: 'l1', the sum of the latents;
+    or 'sqrt', the sum of the roots of `latent + eps`. It is multiplied by `coefficient`. Returns a number.
+    """
+    raise NotImplementedError("write sae_loss")
+
+
+# sae.unit_decoder: Rows of length 1
+# 4 points, about 12 minutes. Check it with: headwork check sae.unit_decoder
+@torch.no_grad()
+def project_gradient(W_dec: nn.Parameter) -> None:
+    """Takes out of each row of `W_dec.grad` what would only change the length of that row of `W_dec`, in place."""
+    raise NotImplementedError("write project_gradient")
+
+
+@torch.no_grad()
+def normalise_decoder(W_dec: nn.Parameter) -> None:
+    """Gives each row of `W_dec`, (latent, d_model), the length 1, in place."""
+    raise NotImplementedError("write normalise_decoder")
+
+
+# sae.sae_on_toy: Known features, recovered
+# 6 points, about 25 minutes. Check it with: headwork check sae.sae_on_toy
+def match_features(W_dec: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """For each true direction the cosine with the dictionary's nearest row, and which row that is.
+
+    W_dec: (latent, d_model). directions: (feature, d_model). Returns two tensors of shape (feature,). Lengths do not
+    count, signs do: a latent is never negative.
+    """
+    raise NotImplementedError("write match_features")
+
+
+def train_on_toy(
+    sae: SAE, make_batch: Callable[[int], Tensor], steps: int, learning_rate: float, coefficient: float
+) -> list[float]:
+    """Trains `sae` in place by Adam, with rows of `W_dec` of length 1 after each step.
+
+    make_batch: called with each step's number, gives (batch, d_model). Returns each step's loss, from before it.
+    """
+    raise NotImplementedError("write train_on_toy")
+
+
+# sae.shrinkage: How much is shrunk
+# 2 points, about 8 minutes. Check it with: headwork check sae.shrinkage
+def shrinkage(x: Tensor, reconstruction: Tensor, centre: Tensor) -> Tensor:
+    """By which factor the reconstruction is too small: 1 when it is not, below 1 when it is.
+
+    x, reconstruction: (batch, d_model). centre: (d_model,), b_dec of the autoencoder. Returns a number: the mean square
+    of what is reconstructed over its mean product with the input, both counted from the centre.
+    """
+    raise NotImplementedError("write shrinkage")
+
+
+# sae.threshold_or_bias: Bias or threshold
+# 2 points, about 6 minutes. Check it with: headwork check sae.threshold_or_bias
+def threshold_or_bias(pre: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:
+    """Two ways to silence weak latents: a bias, which shifts all, and a threshold, which leaves the rest as it was.
+
+    pre: (batch, latent). threshold: (latent,), positive. Returns (batch, latent) of either.
+    """
+    raise NotImplementedError("write threshold_or_bias")
+
+
+# sae.dead_latents: Who has fallen silent
+# 3 points, about 10 minutes. Check it with: headwork check sae.dead_latents
+class DeadLatents:
+    """Counts for each latent how many inputs have passed since it was last active, and calls it dead after `window`."""
+
+    def __init__(self, latents: int, window: int):
+        self.window = window
+        self.silent = torch.zeros(latents, dtype=torch.long)
+
+    def update(self, latents: Tensor) -> None:
+        """latents: (batch, latent). A latent that is active for any input of the batch begins to count anew."""
+        raise NotImplementedError("write DeadLatents.update")
+
+    def dead(self) -> Tensor:
+        """Which latents have been silent for `window` inputs or more: (latent,), booleans."""
+        raise NotImplementedError("write DeadLatents.dead")
+
+
+# sae.resample_dead: Resampling
+# 7 points, about 30 minutes. Check it with: headwork check sae.resample_dead
+@torch.no_grad()
+def resample_dead(
+    sae: SAE, optimiser: torch.optim.Adam, dead: Tensor, x: Tensor, losses: Tensor, generator: torch.Generator
+) -> None:
+    """Points dead latents at inputs that are badly reconstructed, in place, and lets Adam forget them.
+
+    dead: (latent,), booleans. x: (batch, d_model). losses: (batch,), how badly each input fares. Each dead latent draws
+    an input of its own, with a chance in proportion to the square of its loss, from `generator` alone.
+    """
+    raise NotImplementedError("write resample_dead")
+
+
+# sae.topk: TopK
+# 3 points, about 10 minutes. Check it with: headwork check sae.topk
+class TopK(SAE):
+    """Keeps the `k` largest latents of each input, so that nothing has to be paid for."""
+
+    def __init__(self, d_model: int, latents: int, k: int):
+        super().__init__(d_model, latents)
+        self.k = k
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (batch, d_model). Returns (batch, latent): at most `k` of each row are not 0, and none is negative."""
+        raise NotImplementedError("write TopK.encode")
+
+
+# sae.batch_topk: BatchTopK, and its threshold
+# 5 points, about 20 minutes. Check it with: headwork check sae.batch_topk
+class BatchTopK(SAE):
+    """Keeps the `k` times batch largest latents of a whole batch; when not in training, those above a threshold.
+
+    `threshold` is a moving average, of weight `rate`, of the smallest latent kept in each batch; negative before the
+    first.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, d_model: int, latents: int, k: int, rate: float = 0.01):
+        super().__init__(d_model, latents)
+        self.k, self.rate = k, rate
+        self.register_buffer("threshold", torch.tensor(-1.0))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (batch, d_model). Returns (batch, latent), never negative."""
+        raise NotImplementedError("write BatchTopK.encode")
+
+
+# sae.aux_k: A loss for dead latents
+# 4 points, about 18 minutes. Check it with: headwork check sae.aux_k
+def aux_k(x: Tensor, reconstruction: Tensor, pre: Tensor, dead: Tensor, W_dec: Tensor, k: int) -> Tensor:
+    """How well the dead latents would describe what the living ones have left: a loss that wakes them.
+
+    x, reconstruction: (batch, d_model). pre: (batch, latent), before any bend. dead: (latent,), booleans.
+    W_dec: (latent, d_model). The `k` largest dead latents of each input are used, fewer where there are fewer.
+    Returns a number: the squared error summed over `d_model`, the mean over the batch; 0 if none is dead.
+    """
+    raise NotImplementedError("write aux_k")
+
+
+# sae.gated: A gated autoencoder
+# 6 points, about 25 minutes. Check it with: headwork check sae.gated
+class Gated(nn.Module):
+    """Decides by one path whether a latent is active, and by another how strong it is, both with one matrix."""
+
+    def __init__(self, d_model: int, latents: int):
+        super().__init__()
+        directions = nn.functional.normalize(torch.randn(latents, d_model), dim=-1)
+        self.W_dec = nn.Parameter(directions)
+        self.b_dec = nn.Parameter(torch.zeros(d_model))
+        self.W_gate = nn.Parameter(directions.T.clone())
+        self.b_gate = nn.Parameter(torch.zeros(latents))
+        self.r_mag = nn.Parameter(torch.zeros(latents))
+        self.b_mag = nn.Parameter(torch.zeros(latents))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (batch, d_model). Returns the latents, (batch, latent)."""
+        raise NotImplementedError("write Gated.encode")
+
+    def loss(self, x: Tensor, coefficient: float) -> Tensor:
+        """The error, L1 on the gates, and the error of a reconstruction from the gates alone; means over the batch."""
+        raise NotImplementedError("write Gated.loss")
+
+
+# sae.jumprelu: JumpReLU
+# 7 points, about 30 minutes. Check it with: headwork check sae.jumprelu
+def jumprelu(pre: Tensor, log_threshold: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
+    """Latents that keep their strength above a threshold, and how many there are, with gradients for the threshold.
+
+    pre: (batch, latent), not negative. log_threshold: (latent,). Returns the latents, (batch, latent), and their
+    number, (batch,).
+    """
+    raise NotImplementedError("write jumprelu")
+
+
+# sae.l0_and_density: L0 and densities
+# 2 points, about 8 minutes. Check it with: headwork check sae.l0_and_density
+def l0_and_density(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """How many latents are active for an input, on average, and for which share of all inputs each latent is.
+
+    batches: latents, each (batch, latent), none negative; the batches may differ in size and are read once, one at a
+    time. Returns a number and (latent,), floats.
+    """
+    raise NotImplementedError("write l0_and_density")
