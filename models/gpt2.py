@@ -8,7 +8,7 @@ Sources: Radford et al. 2019; Elhage et al. 2021 (the residual stream); Transfor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +41,7 @@ class GPT2(HookedModule):
         self.pos_embed = PosEmbed(config)
         self.hook_pos_embed = HookPoint()  # (batch, position, d_model)
         self.blocks = Blocks(Block(config) for _ in range(config.n_layers))
-        self.ln_final: LayerNorm | nn.Identity = LayerNorm(config) if config.layer_norm else nn.Identity()
+        self.ln_final = _norm(config)
         self.unembed = TiedUnembed(self.embed) if config.tied else Unembed(config)
         self.name_hook_points()
         self.init_weights()
@@ -161,6 +161,11 @@ class LayerNorm(nn.Module):
         return self.hook_normalized(centred / scale * self.w + self.b)
 
 
+def _norm(config: Config) -> LayerNorm:
+    """A LayerNorm; the identity, which has none of its parameters, in a model without."""
+    return LayerNorm(config) if config.layer_norm else cast(LayerNorm, nn.Identity())
+
+
 class Blocks(nn.ModuleList):
     """A model's blocks, which type checkers know as such."""
 
@@ -185,12 +190,12 @@ class Block(nn.Module):
         self.hook_q_input = HookPoint(on_demand=True)
         self.hook_k_input = HookPoint(on_demand=True)
         self.hook_v_input = HookPoint(on_demand=True)
-        self.ln1: LayerNorm | nn.Identity = LayerNorm(config) if config.layer_norm else nn.Identity()
+        self.ln1 = _norm(config)
         self.attn = Attention(config)
         self.hook_attn_out = HookPoint()
         if not config.attn_only:
             self.hook_resid_mid = HookPoint()
-            self.ln2: LayerNorm | nn.Identity = LayerNorm(config) if config.layer_norm else nn.Identity()
+            self.ln2 = _norm(config)
             self.mlp = MLP(config)
             self.hook_mlp_out = HookPoint()
         self.hook_resid_post = HookPoint()
@@ -216,6 +221,7 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention: each head moves information from key positions to query positions."""
 
+    W_O: Tensor  # (head, d_head, d_model)
     b_Q: Tensor  # (head, d_head), as b_K and b_V
     b_K: Tensor
     b_V: Tensor

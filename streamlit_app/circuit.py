@@ -153,11 +153,11 @@ def _judged(desk: Desk) -> None:
     elif job:
         st.html(f'<p class="hw-about" role="status">It is being judged: {job.sets} sets of nodes so far…</p>')
         return
-    found = st.session_state.get("circuit score")
-    if found and "problem" in found:
-        st.html(f'<p class="hw-about">{escape(found["problem"])}</p>')
-    elif found:
-        st.markdown(told(found))
+    said = st.session_state.get("circuit score")
+    if said and "problem" in said:
+        st.html(f'<p class="hw-about">{escape(said["problem"])}</p>')
+    elif said:
+        st.markdown(told(said))
 
 
 def told(found: dict[str, Any]) -> str:

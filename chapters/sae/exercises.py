@@ -124,7 +124,7 @@ def project_gradient(W_dec: nn.Parameter) -> None:
 
 
 @torch.no_grad()
-def normalise_decoder(W_dec: nn.Parameter) -> None:
+def normalise_decoder(W_dec: Tensor) -> None:
     """Gives each row of `W_dec`, (latent, d_model), the length 1, in place."""
     raise NotImplementedError("write normalise_decoder")
 

@@ -50,7 +50,7 @@ def _case(rng: Rng, name: str, config: Config, layer: int, tokens: int, most: in
 
 
 @lru_cache
-def _house() -> tuple[dict[str, object], Tensor]:
+def _house() -> tuple[dict[str, Any], Tensor]:
     given = folded_model("house")
     return given, build(given["config"], given["state"]).embed.W_E.detach()
 

@@ -1,6 +1,7 @@
 """`induction.path_decomposition`: the logits of an attention-only model as a sum over paths through its heads."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
@@ -11,7 +12,7 @@ from headwork.models.config import Config
 
 ask = Exercise("path_decomposition", batch=["tokens"], seconds=30)
 
-PLAIN = {"attn_only": True, "layer_norm": False, "biases": False, "tied": False}
+PLAIN: dict[str, Any] = {"attn_only": True, "layer_norm": False, "biases": False, "tied": False}
 
 
 @ask.cases

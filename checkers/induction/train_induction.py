@@ -18,7 +18,7 @@ from headwork.models.config import Config
 
 ask = Exercise("induction_batch", "train_induction", seconds=30)
 
-PLAIN = {"attn_only": True, "layer_norm": False, "biases": False, "tied": False}
+PLAIN: dict[str, Any] = {"attn_only": True, "layer_norm": False, "biases": False, "tied": False}
 SMALL = Config(d_vocab=9, n_ctx=6, d_model=6, n_heads=2, d_mlp=1, n_layers=2, **PLAIN)
 LEARNER = Config(d_vocab=48, n_ctx=24, d_model=48, n_heads=4, d_mlp=1, n_layers=2, **PLAIN)
 SHORT = 7  # the length of texts of which every form should come: there are 13

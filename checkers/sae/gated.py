@@ -1,6 +1,7 @@
 """`sae.gated`: one path decides, another one measures, and the loss keeps them apart."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("no penalty", (4, 2, 6), 0.0, 1),
         ("large activations", (2, 6, 9), 0.7, 100),
     ]:
-        shapes = {"W_gate": (d_model, latents), "b_gate": latents, "r_mag": latents, "b_mag": latents}
+        shapes: dict[str, Any] = {"W_gate": (d_model, latents), "b_gate": latents, "r_mag": latents, "b_mag": latents}
         yield Case(
             name,
             d_model=d_model,

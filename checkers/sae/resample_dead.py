@@ -5,6 +5,7 @@ Another case draws often: its law is exact, and a right answer fails it less tha
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,7 +55,12 @@ def _(rng: Rng) -> Iterator[Case]:
 
 
 def _weights(rng: Rng, d_model: int, latents: int) -> dict[str, Tensor]:
-    shapes = {"W_enc": (d_model, latents), "b_enc": latents, "W_dec": (latents, d_model), "b_dec": d_model}
+    shapes: dict[str, Any] = {
+        "W_enc": (d_model, latents),
+        "b_enc": latents,
+        "W_dec": (latents, d_model),
+        "b_dec": d_model,
+    }
     return weights(rng, 0.7, **shapes)
 
 

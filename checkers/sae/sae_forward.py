@@ -13,7 +13,12 @@ ask = Exercise("SAE", batch=["x", "code", "along_latents", "along_x"])
 
 def sizes_of(rng: Rng, batch: int, d_model: int, latents: int, spread: float = 1) -> dict[str, Any]:
     """The inputs that every autoencoder is asked with: weights, none of them 0 or of length 1, and activations."""
-    shapes = {"W_enc": (d_model, latents), "b_enc": latents, "W_dec": (latents, d_model), "b_dec": d_model}
+    shapes: dict[str, Any] = {
+        "W_enc": (d_model, latents),
+        "b_enc": latents,
+        "W_dec": (latents, d_model),
+        "b_dec": d_model,
+    }
     return {
         "d_model": d_model,
         "latents": latents,

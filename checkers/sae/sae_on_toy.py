@@ -37,7 +37,12 @@ def _(rng: Rng) -> Iterator[Case]:
         ("one step, a large coefficient", (4, 6, 5), 1, 0.1, 4.0),
         ("one activation a step", (1, 4, 8), 6, 1e-3, 0.05),
     ]:
-        shapes = {"W_enc": (d_model, latents), "b_enc": latents, "W_dec": (latents, d_model), "b_dec": d_model}
+        shapes: dict[str, Any] = {
+            "W_enc": (d_model, latents),
+            "b_enc": latents,
+            "W_dec": (latents, d_model),
+            "b_dec": d_model,
+        }
         yield Case(
             name,
             kind="steps",
@@ -102,7 +107,7 @@ ask.checks(
 )
 
 BEST = "best = (truth @ rows.T).max(-1)  # over latents"
-LOSS = "loss = sae_loss(x, *sae(x), coefficient)\n"
+LOSS = "loss = sae_loss(x, reconstruction, latents, coefficient)\n"
 ADAM = "torch.optim.Adam(sae.parameters(), lr=learning_rate)"
 STEP = "        optimiser.step()\n"
 PROJECT = "        project_gradient(sae.W_dec)\n"
@@ -142,13 +147,15 @@ ask.mistakes(
     edit(ADAM, "torch.optim.AdamW(sae.parameters(), lr=learning_rate)", "AdamW shrinks the weights: use Adam."),
     edit(ADAM, "torch.optim.Adam(sae.parameters(), lr=1e-3)", "A learning rate is written into the code."),
     edit(
-        "        x = make_batch(step)\n        loss = sae",
-        f"        optimiser = {ADAM}\n        x = make_batch(step)\n        loss = sae",
+        "        x = make_batch(step)\n",
+        f"        optimiser = {ADAM}\n        x = make_batch(step)\n",
         "A new optimiser is made for every step, so Adam's running averages start over each time: make it once.",
     ),
-    edit(LOSS, "loss = sae_loss(x, *sae(x), 0.1)\n", "A coefficient is written into the code."),
+    edit(LOSS, "loss = sae_loss(x, reconstruction, latents, 0.1)\n", "A coefficient is written into the code."),
     edit(
-        LOSS, "loss = sae_loss(x, sae(x)[0], sae(x)[1].detach(), coefficient)\n", "The latents were cut from the graph."
+        LOSS,
+        "loss = sae_loss(x, reconstruction, latents.detach(), coefficient)\n",
+        "The latents were cut from the graph.",
     ),
     edit("losses.append(loss.item())", "losses = [loss.item()]", "Only the last loss is returned: keep one a step."),
     edit(

@@ -56,7 +56,7 @@ def alone(model: GPT2, made: Planted, how: How) -> dict[Edge, Tensor]:
     """How far each edge, replaced alone, moves the metric of each prompt: (batch,)."""
     tokens, changes = _changes(model, made, how)
     before = made.metric(model(tokens))
-    moved = {}
+    moved: dict[Edge, Tensor] = {}
     for _, group in groupby(sorted(every_edge(model.config), key=_where), key=_where):
         edges = list(group)
         change = torch.cat([changes[edge.sender] for edge in edges])  # (edge * batch, position, d_model)

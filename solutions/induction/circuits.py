@@ -155,7 +155,7 @@ def path_decomposition(model: GPT2, tokens: Tensor) -> dict[tuple[tuple[int, int
     ### BEGIN SOLUTION
     names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(model.config.n_layers)]
     _, cache = model.run_with_cache(tokens, names)
-    streams = {(): model(tokens, stop_at_layer=0)}  # (batch, position, d_model) each
+    streams: dict[tuple, Tensor] = {(): model(tokens, stop_at_layer=0)}  # (batch, position, d_model) each
     for layer, name in enumerate(names):
         attn = model.blocks[layer].attn
         for path, stream in list(streams.items()):

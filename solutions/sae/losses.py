@@ -38,7 +38,7 @@ def project_gradient(W_dec: nn.Parameter) -> None:
 
 
 @torch.no_grad()
-def normalise_decoder(W_dec: nn.Parameter) -> None:
+def normalise_decoder(W_dec: Tensor) -> None:
     """Gives each row of `W_dec`, (latent, d_model), the length 1, in place."""
     ### BEGIN SOLUTION
     W_dec /= W_dec.norm(dim=-1, keepdim=True)
@@ -71,7 +71,8 @@ def train_on_toy(
     losses = []
     for step in range(steps):
         x = make_batch(step)
-        loss = sae_loss(x, *sae(x), coefficient)
+        reconstruction, latents = sae(x)
+        loss = sae_loss(x, reconstruction, latents, coefficient)
         optimiser.zero_grad()
         loss.backward()
         project_gradient(sae.W_dec)

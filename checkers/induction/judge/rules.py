@@ -55,11 +55,10 @@ def keep(model: GPT2, texts: Texts, kept: Iterable[int], how: str) -> tuple[floa
     masks[2, list(kept)] = True
     none, whole, some = losses_keeping(model, texts, masks, how).double().cpu()  # (text,) each
     guess, count = guess_of(model), len(none)
-    means = [each.mean() for each in (none, whole, some)]
-    others = [(each.sum() - each) / (count - 1) for each in (none, whole, some)]  # without one text, (text,) each
-    without = share(*others, guess)
+    losses = torch.stack([none, whole, some])  # (which, text)
+    without = share((losses.sum(1, keepdim=True) - losses) / (count - 1), guess)  # each text left out, (text,)
     error = ((without - without.mean()).square().sum() * (count - 1) / count).sqrt()
-    return float(share(*means, guess)), float(error)
+    return float(share(losses.mean(1), guess)), float(error)
 
 
 def guess_of(model: GPT2) -> float:
@@ -67,7 +66,8 @@ def guess_of(model: GPT2) -> float:
     return math.log(model.config.d_vocab_out or model.config.d_vocab)
 
 
-def share(none: Tensor, whole: Tensor, some: Tensor, guess: float) -> Tensor:
-    """What is kept, of the losses with none of the heads, with all, and with some."""
+def share(losses: Tensor, guess: float) -> Tensor:
+    """What is kept, of the losses with none of the heads, with all, and with some: (3, ...)."""
+    none, whole, some = losses
     none = none.clamp(max=guess)
     return (none - some) / (none - whole)

@@ -60,7 +60,7 @@ def least_kept(subsets: list[frozenset[int]], texts: dict[str, Texts]) -> Tensor
     for each in texts.values():
         for how in HOW:
             none, whole, *some = losses_keeping(model, each, masks, how).double().mean(1)
-            found.append(torch.stack([share(none, whole, loss, guess_of(model)) for loss in some]))
+            found.append(torch.stack([share(torch.stack([none, whole, loss]), guess_of(model)) for loss in some]))
     return torch.stack(found).amin(0)
 
 

@@ -81,7 +81,7 @@ def _cache_of_some(run: Callable[..., Any], model: _Restless, case: Case) -> Any
 
 def _edited_later(run: Callable[..., Any], model: _Restless, case: Case) -> Any:
     """A hook of somebody else comes after the cache's own, and edits the activation in place."""
-    handles = []
+    handles: list[Any] = []
 
     def late(module: nn.Module, inputs: Any, output: Tensor) -> None:
         output.mul_(7)
@@ -102,7 +102,7 @@ def _gradient_by_cached(run: Callable[..., Any], model: _Restless, case: Case) -
     output, cache = _pair(run(model, case.tokens))
     if not output.requires_grad:
         return dict.fromkeys(cache, ABSENT)
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in cache.items():
         if not value.requires_grad:
             found[name] = ABSENT

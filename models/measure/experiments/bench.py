@@ -6,12 +6,12 @@ which three people are met once (Wang et al. 2022, section 2.1). MLPs and LayerN
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from headwork.models.gpt2 import GPT2, LayerNorm
+from headwork.models.gpt2 import GPT2
 from headwork.models.hooks import Hook, HookPoint, Names
 from headwork.models.measure.experiments.prompts import Prompts
 
@@ -142,7 +142,7 @@ class Bench:
         cache = model.run_with_cache(prompts.tokens, ["ln_final.hook_scale"])[1]
         scale = cache["ln_final.hook_scale"][self.rows, prompts.end]  # (prompt, 1)
         W_U = model.unembed.W_U  # (d_model, token)
-        direction = (W_U.T[tokens] - W_U.mean(1)) * cast(LayerNorm, model.ln_final).w  # (prompt, d_model)
+        direction = (W_U.T[tokens] - W_U.mean(1)) * model.ln_final.w  # (prompt, d_model)
         direction = (direction - direction.mean(-1, keepdim=True)) / scale  # LayerNorm centres what it reads
         found = []
         for layer in self.layers:
