@@ -76,7 +76,7 @@ def main() -> int:
     print(f"previous-token head {previous}; induction heads {heads}; smallest sets {sets}")
     text = FINDINGS.read_text(encoding="utf-8")
     for name, found in (("INDUCTION_HEADS", heads), ("SMALLEST_SET", sets[0])):
-        text = re.sub(rf"(?m)^({name}: .* = ).*$", lambda match, found=found: f"{match[1]}{found}", text)
+        text = re.sub(rf"(?m)^({name}: .* = ).*$", rf"\g<1>{found}", text)
     FINDINGS.write_text(text, encoding="utf-8")
     text = CLAIMS.read_text(encoding="utf-8")
     CLAIMS.write_text(re.sub(r"(?m)^PREVIOUS = \(.*?\)", f"PREVIOUS = {previous}", text), encoding="utf-8")

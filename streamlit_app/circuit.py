@@ -153,11 +153,11 @@ def _judged(desk: Desk) -> None:
     elif job:
         st.html(f'<p class="hw-about" role="status">It is being judged: {job.sets} sets of nodes so far…</p>')
         return
-    said = st.session_state.get("circuit score")
-    if said and "problem" in said:
-        st.html(f'<p class="hw-about">{escape(said["problem"])}</p>')
-    elif said:
-        st.markdown(told(said))
+    last: dict[str, Any] = st.session_state.get("circuit score") or {}
+    if "problem" in last:
+        st.html(f'<p class="hw-about">{escape(last["problem"])}</p>')
+    elif last:
+        st.markdown(told(last))
 
 
 def told(found: dict[str, Any]) -> str:

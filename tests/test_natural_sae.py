@@ -164,6 +164,13 @@ def normalise_decoder(W_dec):
 def project_gradient(W_dec):
     BODY
 """
+RECOVERED = """
+def put(x):
+    b, p, d = x.shape
+    return sae(x.reshape(b * p, d))[0].reshape(b, p, d)
+c, m, z, a = [run(f).mean() for f in (lambda x: x, put, lambda x: torch.zeros_like(x), lambda x: mean + torch.zeros_like(x))]
+return {"added": m - c, "recovered from zero": (z - m) / (z - c), "recovered from the mean": (a - m) / (a - c)}
+"""
 FRAMES = {
     "sae_forward": PLAIN,
     "sae_loss": 'def sae_loss(x, reconstruction, latents, coefficient, penalty="l1", eps=1e-6):\n    BODY\n',
@@ -174,6 +181,7 @@ FRAMES = {
     "dead_latents": COUNTER,
     "resample_dead": "@torch.no_grad()\ndef resample_dead(sae, optimiser, dead, x, losses, generator):\n    BODY\n",
     "l0_and_density": "def l0_and_density(batches):\n    BODY\n",
+    "loss_recovered": "def loss_recovered(run, sae, mean):\n    BODY\n",
     "topk": TOPK,
     "batch_topk": SHARED,
     "aux_k": "def aux_k(x, reconstruction, pre, dead, W_dec, k):\n    BODY\n",
@@ -219,6 +227,7 @@ return (n.squeeze(-1) ** 2 / (dots ** 2).sum(-1).clamp(min=1e-60))
     ("sae_on_toy", "everything inside", STEPS.replace("BEFORE", PROJECT)),
     ("threshold_or_bias", "the threshold given back", "return F.relu(pre - threshold), F.relu(pre - threshold) + threshold * (pre > threshold)"),
     ("l0_and_density", "stacked", "f = torch.cat([b for b in batches])\nreturn (f != 0).sum().item() / len(f), (f > 0).to(f.dtype).mean(0)"),
+    ("loss_recovered", "four runs in a list", RECOVERED),
     ("dead_latents", "in place", "self.silent += latents.shape[0]\nself.silent[latents.max(0).values > 0] = 0"),
     ("resample_dead", "by indices", RESAMPLE.replace("SCALE", LIVING).replace("MOMENTS", FORGET)),
     ("topk", "a threshold at the k-th", "p = F.relu((x - self.b_dec) @ self.W_enc + self.b_enc)\nt = p.topk(self.k).values[:, -1:]\nreturn p * (p >= t)"),
@@ -286,6 +295,10 @@ return u * a
     ("l0_and_density", "means of means", "d = torch.stack([(b > 0).double().mean(0) for b in batches]).mean(0)\nreturn d.sum(), d"),
     ("l0_and_density", "reads twice", "n = sum(len(b) for b in batches)\nc = sum((b > 0).sum(0) for b in batches)\nreturn c.sum() / n, c / n"),
     ("l0_and_density", "L1", "f = torch.cat(list(batches))\nreturn f.sum(-1).mean(), (f > 0).double().mean(0)"),
+    ("loss_recovered", "the share that is lost", RECOVERED.replace("(z - m)", "(m - c)")),
+    ("loss_recovered", "activations added", RECOVERED.replace("return sae(", "return x + sae(")),
+    ("loss_recovered", "not flattened", RECOVERED.replace("x.reshape(b * p, d)", "x")),
+    ("loss_recovered", "the batch's own mean", RECOVERED.replace("mean + torch", "x.mean((0, 1)) + torch")),
     ("dead_latents", "batches", "self.silent += 1\nself.silent[latents.sum(0) > 0] = 0"),
     ("dead_latents", "one batch", "self.silent = torch.where(latents.sum(0) > 0, 0, self.window)"),
     ("dead_latents", "the mean must be large", "self.silent += len(latents)\nself.silent[latents.mean(0) > 1e-4] = 0"),

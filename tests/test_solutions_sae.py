@@ -12,7 +12,7 @@ from torch import nn
 from headwork.solutions.sae.autoencoders import SAE
 from headwork.solutions.sae.keeping import DeadLatents, resample_dead, shrinkage, threshold_or_bias
 from headwork.solutions.sae.losses import match_features, normalise_decoder, project_gradient, sae_loss, train_on_toy
-from headwork.solutions.sae.reading import l0_and_density
+from headwork.solutions.sae.reading import l0_and_density, loss_recovered
 from headwork.solutions.sae.variants import BatchTopK, Gated, TopK, aux_k, jumprelu
 
 TEXT = (files("headwork") / "chapters/sae/chapter.md").read_text(encoding="utf-8")
@@ -182,6 +182,21 @@ def test_the_factor_is_the_stretch_that_makes_the_error_smallest():
     stretches = torch.linspace(0.2, 3, 20001, dtype=torch.float64)[:, None, None]
     errors = (x - centre - (made - centre) * stretches).square().sum((1, 2))
     assert 1 / factor == pytest.approx(float(stretches[errors.argmin(), 0, 0]), abs=2e-4)
+
+
+def test_the_three_numbers_of_one_autoencoder_are_those_of_the_text():
+    losses = {"x": 2.0, "sae": 2.3, "zero": 8.0, "mean": 3.5}
+    x, mean = torch.full((2, 3, 4), 5.0), torch.full((4,), 7.0)
+    names = {5.0: "x", 9.0: "sae", 0.0: "zero", 7.0: "mean"}
+
+    def run(change):
+        value = change(x)
+        assert value.shape == x.shape
+        return torch.full((2, 2), losses[names[float(value.unique())]], dtype=torch.float64)
+
+    found = loss_recovered(run, lambda flat: (flat + 4, flat), mean)
+    assert [round(float(each), 6) for each in found.values()] == [0.3, 0.95, 0.8]
+    said("0.3", "0.95", "0.8")
 
 
 def test_l0_is_a_norm_and_the_densities_sum_to_it():

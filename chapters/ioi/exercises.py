@@ -330,6 +330,29 @@ def attribution_patch_qk(
     raise NotImplementedError("write attribution_patch_qk")
 
 
+# ioi.subspace_patch: Patch a subspace
+# 3 points, about 12 minutes. Check it with: headwork check ioi.subspace_patch
+def subspace_patch(value: Tensor, donor: Tensor, directions: Tensor) -> Tensor:
+    """The activation with its part in a subspace replaced by the donor's, and the rest as it was.
+
+    value, donor: (..., d_model). directions: (direction, d_model), linearly independent; they span the subspace, and
+    need be neither of length 1 nor orthogonal. Returns (..., d_model).
+    """
+    raise NotImplementedError("write subspace_patch")
+
+
+# ioi.patching_illusion: The part that is read
+# 4 points, about 20 minutes. Check it with: headwork check ioi.patching_illusion
+def patching_illusion(value: Tensor, donor: Tensor, direction: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+    """What the next layer is given when one direction is patched, and when only the part of it is that can be read.
+
+    value, donor: (batch, d_in). direction: (d_in,). W: (d_in, d_out); nothing but `x @ W` reads the activation x. The
+    part of the direction that W reads is its projection on the space orthogonal to all x with x @ W = 0. Returns what W
+    gives, (batch, d_out), after a patch of the whole direction, and after a patch of that part alone.
+    """
+    raise NotImplementedError("write patching_illusion")
+
+
 # ioi.mean_ablate_by_template: Everything else is knocked out
 # 6 points, about 30 minutes. Check it with: headwork check ioi.mean_ablate_by_template
 @torch.no_grad()

@@ -285,6 +285,18 @@ def jumprelu(pre: Tensor, log_threshold: Tensor, bandwidth: float) -> tuple[Tens
     raise NotImplementedError("write jumprelu")
 
 
+# sae.loss_recovered: The loss added, and recovered
+# 4 points, about 15 minutes. Check it with: headwork check sae.loss_recovered
+def loss_recovered(run: Callable[[Callable[[Tensor], Tensor]], Tensor], sae: SAE, mean: Tensor) -> dict[str, Tensor]:
+    """What a network's loss says of an autoencoder that takes an activation's place.
+
+    run: called with a function, runs the network with that function applied to the activation, (batch, position,
+    d_model), and gives the loss of each token, (batch, position - 1). sae: takes (batch, d_model). mean: (d_model,).
+    Returns numbers: 'added', in nats, and the shares 'recovered from zero' and 'recovered from the mean'.
+    """
+    raise NotImplementedError("write loss_recovered")
+
+
 # sae.l0_and_density: L0 and densities
 # 2 points, about 8 minutes. Check it with: headwork check sae.l0_and_density
 def l0_and_density(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

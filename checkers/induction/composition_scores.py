@@ -86,8 +86,8 @@ ask.mistakes(
     ),
     edit(
         "(layers[:, None] < layers)",
-        "(layers[:, None] != layers)",
-        "Pairs are scored whose second layer comes first: only a later head reads what an earlier one writes.",
+        "(layers[:, None] + layers >= 0)",
+        "All pairs of layers are scored: only a later head reads what an earlier one writes, so set the others to 0.",
     ),
     edit(
         "(layers[:, None] < layers)",

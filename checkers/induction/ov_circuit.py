@@ -136,3 +136,12 @@ ask.mistakes(
         "The heads of block 0 are used whatever the layer.",
     ),
 )
+
+for LINE in (
+    "left = model.blocks[layer].ln1(sources) @ attn.W_V + attn.b_V[:, None]",
+    "written = attn.W_O",
+    "written = written - written.mean(-1, keepdim=True)",
+):
+    NAME, VALUE = LINE.split(" = ")
+    WHOLE = f"({VALUE})" if " " in VALUE else VALUE
+    ask.survives(LINE, f"{NAME} = {WHOLE}.detach()", "no gradients are asked: the weights are read, not trained")

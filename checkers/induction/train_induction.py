@@ -28,9 +28,9 @@ STEPS, BAR, NEEDED = 1500, 0.7, 1.5  # nats; a guesser loses ln 48 = 3.87
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, (count, length, vocab) in [
-        ("texts of 20 tokens", (300, 20, 31)),
-        ("as many tokens as words", (400, 9, 9)),
-        ("many short texts", (1200, SHORT, 50)),
+        ("texts of 20 tokens", (120, 20, 31)),
+        ("as many tokens as words", (240, 9, 9)),
+        ("many short texts", (760, SHORT, 50)),
     ]:
         yield Case(name, kind="texts", count=count, length=length, vocab=vocab, seed=rng.seed())
     for name, shapes, (learning_rate, warmup), spread, stale in [
@@ -95,20 +95,19 @@ def _texts(value: Any, case: Case) -> str:
         return "tokens are integers, and what is known are booleans."
     if tokens.min() < 0 or tokens.max() >= case.vocab:
         return "a token is outside the vocabulary."
-    found = [_stretch(row) for row in tokens.tolist()]
-    if any(each is None for each in found):
+    forms = _forms(tokens)
+    if forms is None:
         return "a text is not what was asked for: one stretch of two tokens or more comes again, all else comes once."
-    stretches = [each for each in found if each]
-    expected = torch.zeros_like(known)
-    for row, (_, second, size) in enumerate(stretches):
-        expected[row, second : second + size - 1] = True
+    _, second, size = forms.T[:, :, None]  # (text, 1) each
+    place = torch.arange(case.length, device=tokens.device)
+    expected = (place >= second) & (place < second + size - 1)
     if not torch.equal(expected, known):
         return "what is marked as known is not every token of the copy but its last."
     if int(tokens.max()) - int(tokens.min()) + 1 < case.vocab:
         return "some tokens of the vocabulary never come: draw from all of them."
     if bool((tokens[:, 0] == tokens[0, 0]).all()):
         return "all texts begin with the same token: draw the tokens for each text."
-    return _too_alike(set(stretches), case.length)
+    return _too_alike({(first, second, size) for first, second, size in forms.tolist()}, case.length)
 
 
 def _too_alike(forms: set[tuple[int, int, int]], length: int) -> str:
@@ -141,15 +140,18 @@ def _too_alike(forms: set[tuple[int, int, int]], length: int) -> str:
     return ""
 
 
-def _stretch(row: list[int]) -> tuple[int, int, int] | None:
-    """Where the stretch begins, where its copy does, and its size; None where the text has no such form."""
-    came = [row.index(token) for token in row]  # where each token stood first
-    again = [place for place, first in enumerate(came) if first < place]
-    if len(again) < 2 or again != list(range(again[0], again[0] + len(again))):
+def _forms(tokens: Tensor) -> Tensor | None:
+    """Where each stretch begins, where its copy does, and its size, (text, 3); None where a text has no such form."""
+    place = torch.arange(tokens.shape[1], device=tokens.device)
+    came = (tokens[:, :, None] == tokens[:, None, :]).int().argmax(2)  # where each token stood first
+    again = came < place  # (text, position)
+    size, second = again.sum(1, keepdim=True), again.int().argmax(1, keepdim=True)
+    first = came.gather(1, second)
+    copied = (place >= second) & (place < second + size)
+    fits = (size >= 2) & (first + size <= second)
+    if not bool(fits.all() and (again == copied).all() and ((came == place - second + first) | ~copied).all()):
         return None
-    first, second, size = came[again[0]], again[0], len(again)
-    ordered = came[second : second + size] == list(range(first, first + size))
-    return (first, second, size) if ordered and first + size <= second else None
+    return torch.cat([first, second, size], 1)
 
 
 def _learnt_too_little(value: Any, case: Case) -> str:

@@ -70,6 +70,12 @@ ask.mistakes(
     ),
     edit(
         VALUES,
+        VALUES.replace("block.ln1(stream)", "block.ln1(model(tokens, stop_at_layer=len(shares))[rows, at])"),
+        "Each head reads the stream before its own layer, in which earlier heads may have written: all are asked about "
+        "the stream that block 0 leaves.",
+    ),
+    edit(
+        VALUES,
         VALUES.replace("block.ln1", "model.blocks[0].ln1"),
         "All heads read through the LayerNorm of block 0: each layer has its own `ln1`.",
     ),

@@ -172,6 +172,11 @@ ask.mistakes(
     ),
     wrong(
         "written = (written - written.mean(-1, keepdim=True)) / scale * norm.w",
+        "written = (written - written.mean(-1, keepdim=True)) * norm.w",
+        "The final LayerNorm's scale is left out: divide by that of the untouched run.",
+    ),
+    wrong(
+        "written = (written - written.mean(-1, keepdim=True)) / scale * norm.w",
         "pass",
         "The final LayerNorm is left out: divide by its scale and multiply by its `w`.",
     ),

@@ -32,7 +32,7 @@ ask.checks(
 UNIT = "unit = W_dec / W_dec.norm(dim=-1, keepdim=True)  # (latent, d_model)"
 ALONG = "along = (W_dec.grad * unit).sum(-1, keepdim=True)  # (latent, 1)"
 TAKE = "W_dec.grad -= along * unit"
-NORM = "W_dec /= W_dec.norm(dim=-1, keepdim=True)\n"
+NORM = "W_dec.div_(W_dec.norm(dim=-1, keepdim=True))\n"
 COLUMNS = "Columns are scaled: a direction of the dictionary is a row of W_dec, (latent, d_model)."
 
 ask.mistakes(

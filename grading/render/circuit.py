@@ -1,7 +1,7 @@
 """A circuit drawn as a graph: heads from bottom to top, places of the prompt from left to right."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from headwork.checkers.ioi.judge.circuit import PLACES, Node, all_nodes, in_order
 from headwork.grading.render.charts import AMBER, BLUE, PICK
@@ -38,8 +38,9 @@ def graph(nodes: Collection[Node], layers: int, heads: int) -> "altair.LayerChar
             altair.selection_point(name=PICK, fields=["layer", "head", "place"], on="click", clear=False, toggle=False)
         )
     )
-    picture = cast("altair.LayerChart", altair.layer(lines, dots))
-    return picture.properties(width="container", height=17 * layers * heads)
+    picture: Any = altair.layer(lines, dots).properties(width="container", height=17 * layers * heads)
+    drawn: altair.LayerChart = picture
+    return drawn
 
 
 def toggled(nodes: Collection[Node], picked: Collection[Any]) -> frozenset[Node]:

@@ -46,7 +46,8 @@ def self_repair(
 
     before, old, last = run([])
     after, new, _ = run([(names[layer], put)])
-    W_O = torch.stack([block.attn.W_O for block in list(model.blocks)])  # (layer, head, d_head, d_model)
+    blocks: list[Any] = list(model.blocks)
+    W_O = torch.stack([block.attn.W_O for block in blocks])  # (layer, head, d_head, d_model)
     written = torch.einsum("lbhd,lhdm->lhbm", new - old, W_O)
     unembed: Any = model.unembed
     direction = (unembed.W_U[:, correct] - unembed.W_U[:, wrong]).T  # (batch, d_model)

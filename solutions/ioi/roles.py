@@ -3,6 +3,8 @@
 Source: Wang et al. 2022, sections 3.1 to 3.3 and appendix; which normalisation the copy score uses is said below.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -47,8 +49,8 @@ def name_mover_copying(model: GPT2, tokens: Tensor, at: Tensor, top: int, negati
     rows = torch.arange(len(tokens), device=tokens.device)
     stream = model(tokens, stop_at_layer=1)[rows, at]  # (batch, d_model)
     names = tokens[rows, at]
-    shares = []
-    for block in list(model.blocks):  # a layer at a time: the logits of all heads of a large model fill a memory
+    shares, blocks = [], list[Any](model.blocks)
+    for block in blocks:  # a layer at a time: the logits of all heads of a large model fill a memory
         values = torch.einsum("bm,hmd->hbd", block.ln1(stream), block.attn.W_V) + block.attn.b_V[:, None]
         written = torch.einsum("hbd,hdm->hbm", values, block.attn.W_O)
         logits = model.unembed(model.ln_final(-written if negative else written))  # (head, batch, d_vocab)

@@ -41,7 +41,7 @@ def project_gradient(W_dec: nn.Parameter) -> None:
 def normalise_decoder(W_dec: Tensor) -> None:
     """Gives each row of `W_dec`, (latent, d_model), the length 1, in place."""
     ### BEGIN SOLUTION
-    W_dec /= W_dec.norm(dim=-1, keepdim=True)
+    W_dec.div_(W_dec.norm(dim=-1, keepdim=True))
     ### END SOLUTION
 
 

@@ -95,8 +95,8 @@ def ioi_prompts(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 def corrupt(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """Each prompt once; and the first of them many times, whose new names are counted."""
-    prompts = Given(  # type: ignore[misc]
-        *(getattr(case, name).clone() for name in FIELDS),
+    prompts = Given(
+        **{name: getattr(case, name).clone() for name in FIELDS},
         positions={name: case.places[:, column].clone() for column, name in enumerate(PLACES)},
     )
     found = answer.corrupt(prompts, case.how, generator(case.seed))
@@ -109,8 +109,8 @@ def corrupt(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     first, following = (answer.corrupt(prompts, case.how, source) for _ in range(2))
     yield "again", first
     yield "the next are the same", torch.equal(first, following)
-    many = Given(  # type: ignore[misc]
-        *(getattr(case, name)[:1].repeat(case.many, *[1] * (getattr(case, name).dim() - 1)) for name in FIELDS),
+    many = Given(
+        **{name: getattr(case, name)[:1].repeat(case.many, *[1] * (getattr(case, name).dim() - 1)) for name in FIELDS},
         positions={name: case.places[:1, column].repeat(case.many) for column, name in enumerate(PLACES)},
     )
     drawn = answer.corrupt(many, case.how, generator(case.seed + 1))

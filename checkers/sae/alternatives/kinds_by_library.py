@@ -145,3 +145,22 @@ def l0_and_density(batches):
     whole = torch.cat(list(batches))
     active = (whole > 0).to(whole.dtype)
     return active.sum(1).mean(), einops.reduce(active, "batch latent -> latent", "mean")
+
+
+def loss_recovered(run, sae, mean):
+    def replaced(x):
+        made, _ = sae(einops.rearrange(x, "batch position d -> (batch position) d"))
+        return einops.rearrange(made, "(batch position) d -> batch position d", batch=len(x))
+
+    ways = [
+        lambda x: x,
+        replaced,
+        lambda x: 0 * x,
+        lambda x: einops.repeat(mean, "d -> b p d", b=x.shape[0], p=x.shape[1]),
+    ]
+    clean, made, zero, middle = torch.stack([run(way) for way in ways]).mean((1, 2)).unbind()
+    shares = {
+        f"recovered from {name}": (floor - made) / (floor - clean)
+        for name, floor in [("zero", zero), ("the mean", middle)]
+    }
+    return {"added": made - clean, **shares}

@@ -164,3 +164,21 @@ def l0_and_density(batches):
         total += batch.shape[0]
     density = counts.to(batch.dtype) / total
     return float(density.sum()), density
+
+
+def loss_recovered(run, sae, mean):
+    def reconstructed(x):
+        rows = [sae(text)[0] for text in x]
+        return torch.stack(rows)
+
+    def constant(value):
+        return float(run(lambda x: torch.zeros_like(x) + value).mean())
+
+    clean = float(run(lambda x: x.clone()).mean())
+    made = float(run(reconstructed).mean())
+    zero, middle = constant(0), constant(mean)
+    return {
+        "added": made - clean,
+        "recovered from zero": 1 - (made - clean) / (zero - clean),
+        "recovered from the mean": 1 - (made - clean) / (middle - clean),
+    }

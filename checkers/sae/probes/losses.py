@@ -78,7 +78,7 @@ def _decoy_projection(W_dec: nn.Parameter) -> None:
 @torch.no_grad()
 def _decoy_norm(W_dec: Tensor) -> None:
     """What no exercise asks for: the largest number of each row becomes 1."""
-    W_dec /= W_dec.abs().amax(-1, keepdim=True)
+    W_dec.div_(W_dec.abs().amax(-1, keepdim=True))
 
 
 OURS = {"sae_loss": _decoy_loss, "project_gradient": _decoy_projection, "normalise_decoder": _decoy_norm}
