@@ -1,5 +1,5 @@
-"""The findings from a comprehension."""
+"""The findings from comprehensions."""
 
-LAST_LAYER = 4
-INDUCTION_HEADS = [(LAST_LAYER, head) for head in range(4)]
-SMALLEST_SET = [(0, 0)] + INDUCTION_HEADS[1:]
+HEADS = 4
+INDUCTION_HEADS = [divmod(number, HEADS) for number in (16, 17, 18)]
+SMALLEST_SET = [divmod(number, HEADS) for number in (0, 2, 3, 10, 16, 17, 18)]

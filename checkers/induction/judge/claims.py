@@ -13,7 +13,7 @@ from headwork.models import zoo
 from headwork.models.gpt2 import GPT2
 
 MODEL = "house"
-PREVIOUS = (0, 0)  # its head that attends to the token before and so leaves the trace: named in mistakes, not in rules
+PREVIOUS = (0, 2)  # its head that attends to the token before and so leaves the trace: named in mistakes, not in rules
 TEXTS, LENGTH = 32, 48
 KINDS = {"texts that repeat": repeats, "pairs that come back": pairs}
 

@@ -1,8 +1,10 @@
 """The finding by a comprehension, with its places as roles, as `headwork circuit find house` wrote it."""
 
 HEADS = {
-    "S2": [(1, 0), (2, 1)],
-    "END": [(2, 0), (2, 3), (3, 1), (3, 2), (4, 0), (4, 1), (4, 2), (4, 3)],
+    "IO": [(0, 0), (0, 3)],
+    "S1": [(0, 0), (0, 3)],
+    "S2": [(0, 0), (0, 3), (1, 2)],
+    "END": [(2, 1), (2, 2), (3, 0), (3, 1), (4, 0), (4, 1), (4, 2), (4, 3)],
 }
 NODES = {place: [[layer, head, place] for layer, head in heads] for place, heads in HEADS.items()}
 CIRCUIT = {
