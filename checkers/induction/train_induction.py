@@ -101,6 +101,15 @@ def _texts(value: Any, case: Case) -> str:
     _, second, size = forms.T[:, :, None]  # (text, 1) each
     place = torch.arange(case.length, device=tokens.device)
     expected = (place >= second) & (place < second + size - 1)
+    if int(size.min()) < 2:
+        return "a stretch has a single token, and nothing can be known of what follows it."
+    for wrong, said in [
+        ((place >= second) & (place < second + size), "the last token of the copy is marked too."),
+        ((place >= second - 1) & (place < second + size - 1), "the token before the copy is marked too."),
+        ((place > second) & (place < second + size), "marked are the tokens that can be known, not those before them."),
+    ]:
+        if torch.equal(wrong, known):
+            return said
     if not torch.equal(expected, known):
         return "what is marked as known is not every token of the copy but its last."
     if int(tokens.max()) - int(tokens.min()) + 1 < case.vocab:
@@ -148,7 +157,7 @@ def _forms(tokens: Tensor) -> Tensor | None:
     size, second = again.sum(1, keepdim=True), again.int().argmax(1, keepdim=True)
     first = came.gather(1, second)
     copied = (place >= second) & (place < second + size)
-    fits = (size >= 2) & (first + size <= second)
+    fits = (size >= 1) & (first + size <= second)
     if not bool(fits.all() and (again == copied).all() and ((came == place - second + first) | ~copied).all()):
         return None
     return torch.cat([first, second, size], 1)

@@ -49,7 +49,8 @@ def name_mover_copying(model: GPT2, tokens: Tensor, at: Tensor, top: int, negati
     rows = torch.arange(len(tokens), device=tokens.device)
     stream = model(tokens, stop_at_layer=1)[rows, at]  # (batch, d_model)
     names = tokens[rows, at]
-    shares, blocks = [], list[Any](model.blocks)
+    shares = []
+    blocks: list[Any] = list(model.blocks)
     for block in blocks:  # a layer at a time: the logits of all heads of a large model fill a memory
         values = torch.einsum("bm,hmd->hbd", block.ln1(stream), block.attn.W_V) + block.attn.b_V[:, None]
         written = torch.einsum("hbd,hdm->hbm", values, block.attn.W_O)
