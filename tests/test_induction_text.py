@@ -88,7 +88,7 @@ def test_the_heads_that_look_there_are_those_that_copy(told):
     space = told[0]
     scores = space["copying_score"](space["house"], space["tokens"][:8])
     copying = torch.tensor([float(scores[head]) for head in space["stripes"]])
-    assert copying.min() > 2 and rest(scores, space["stripes"]).max() < 0.6 * copying.min() and scores.min() < -1
+    assert copying.min() > 2 and rest(scores, space["stripes"]).max() < copying.min() and scores.min() < -1
 
 
 def test_the_last_layer_speaks_and_the_previous_token_head_does_not(told):
@@ -104,7 +104,8 @@ def test_only_the_previous_token_head_matters_by_itself(told):
     guess = float(torch.tensor(1792.0).log())
     for how in ("zero", "position mean", "resample"):
         table = space["rises"](how)
-        assert table[space["first"]] > guess - 1.5 and rest(table, [space["first"]]).max() < 0.6
+        assert table[space["first"]] > guess - 1.5 and table[space["first"]] == table.max()
+        assert max(table[head] for head in space["stripes"]) < 0.6 and table[space["first"][0] + 1 :].max() < 0.6
 
 
 def test_the_heads_with_the_stripe_stand_in_for_one_another(told):
@@ -119,7 +120,7 @@ def test_the_heads_with_the_stripe_stand_in_for_one_another(told):
     assert without > float(torch.tensor(1792.0).log()) - 1.5
 
 
-def test_cut_edges_cost_little_and_all_ways_to_the_keys_everything(told):
+def test_the_edges_to_the_keys_are_the_message_and_there_is_no_detour(told):
     space = told[0]
     house, texts, put = space["house"], space["texts"], space["put"]
 
@@ -129,10 +130,15 @@ def test_cut_edges_cost_little_and_all_ways_to_the_keys_everything(told):
 
     edges = {kind: [(space["first"], head, kind) for head in space["stripes"]] for kind in "qkv"}
     cut = {kind: space["loss_of"](space["cut_edges"](house, texts, edges[kind], put)) for kind in "qkv"}
-    assert cut["k"] < 0.5 and cut["k"] > 2 * max(cut["q"], cut["v"])
+    assert cut["k"] > 6 and max(cut["q"], cut["v"]) < 0.1
+    singly = [
+        space["loss_of"](space["cut_edges"](house, texts, [(space["first"], head, "k")], put))
+        for head in space["stripes"]
+    ]
+    assert max(singly) < 0.3
     whole = {kind: loss(kind, space["every_way"]) for kind in "qkv"}
     assert whole["k"] > 6 and max(whole["q"], whole["v"]) < 0.1
-    assert loss("k", space["by_the_mlp"]) > 0.4 * whole["k"] > 10 * cut["k"]
+    assert whole["k"] < cut["k"] + 0.5 and loss("k", space["by_the_mlp"]) < 0.1
 
 
 def lines_of(pairs, start):
