@@ -59,17 +59,16 @@ def test_an_unknown_id_is_answered_with_the_closest():
 
 @pytest.mark.parametrize("id", ids())
 def test_the_inputs_of_every_exercise_are_worth_asking(id):
-    """Batch of one and of many, no tensor all zero, two values of each option.
-
-    No two axes of an input are alike by accident everywhere.
-    """
+    """No tensor of numbers is all zero, two values of each option; a mask may say nobody, and a context be empty."""
     cases = exercise(id).draw_cases(0)
     options: dict[str, set] = {}
+    said = {name for case in cases for name, value in case.inputs.items() if torch.is_tensor(value) and value.any()}
     for case in cases:
+        assert {name for name, value in case.inputs.items() if torch.is_tensor(value)} <= said, case.name
         for name, value in case.inputs.items():
             if isinstance(value, torch.Tensor):
-                assert value.numel() and (value != 0).any(), (case.name, name)
-            elif isinstance(value, (int, float)) and name not in ("seed", "stale"):
+                assert value.dtype is torch.bool or not value.numel() or (value != 0).any(), (case.name, name)
+            elif isinstance(value, (int, float)) and name not in ("seed", "stale", "repeats"):  # the probe's own
                 options.setdefault(name, set()).add(value)
     assert all(len(values) > 1 for values in options.values()), options
 
