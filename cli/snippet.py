@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from headwork.checkers import catalogue
 from headwork.checkers.checks import Stable
 from headwork.checkers.exercise import Exercise
-from headwork.checkers.probing import Case
+from headwork.checkers.probing import Case, Model
 from headwork.grading.extract import extract
 from headwork.grading.report import CheckResult, Verdict
 from headwork.grading.runner import find_probe
@@ -32,17 +32,20 @@ def snippet(verdict: Verdict, file: str, seed: int) -> str:
     case = next((each for each in cases if failed and each.name == failed.case.removesuffix(", float32")), cases[0])
     lowered = _is_float32(exercise, failed)
     imports, probe = probe_source(exercise)
-    written = _is_small(case)
+    written, mounted = _is_small(case), _mounted(case)
+    imports += [] if written else ["from headwork.checkers import catalogue"]
+    imports += ["from headwork.grading.resources import load_model"] if mounted else []
     lines = [
         f"# {exercise.id}, case {case.name!r}{' in float32' if lowered else ''}, seed {seed}",
         *textwrap.wrap(" ".join(verdict.message.split()), 100, initial_indent="# ", subsequent_indent="# "),
-        *_sorted({*imports, *([] if written else ["from headwork.checkers import catalogue"])}),
+        *_sorted(set(imports)),
         "",
         "",
         *probe.splitlines(),
         "",
         "",
         *(_written_out(case) if written else _drawn_again(exercise, case, seed)),
+        *mounted,
         *(_LOWERED if lowered else []),
         "",
         f"answer = Answer(runpy.run_path({file!r}))  # your file, run as a whole",
@@ -113,6 +116,12 @@ def _drawn_again(exercise: Exercise, case: Case, seed: int) -> list[str]:
         f"case = next(each for each in cases if each.name == {case.name!r})",
         *(f"# case.{name}: {_described(value)}" for name, value in case.inputs.items()),
     ]
+
+
+def _mounted(case: Case) -> list[str]:
+    """Models by name are read from their files, as for a probe."""
+    models = {name: value.name for name, value in case.inputs.items() if isinstance(value, Model)}
+    return [f"case.inputs[{name!r}] = load_model({model!r})" for name, model in models.items()]
 
 
 def _is_literal(leaf: Any) -> bool:
