@@ -159,10 +159,10 @@ def at_random():
 
 
 def test_the_text_says_what_random_products_of_the_house_models_sizes_score():
-    """Scores of 0.089, give or take 0.002."""
+    """Scores of 0.088, give or take 0.0025."""
     found = torch.stack([at_random() for _ in range(200)])
-    assert float(found.mean()) == pytest.approx(0.089, abs=6e-4)
-    assert float(found.std()) == pytest.approx(0.002, abs=5e-4)
+    assert float(found.mean()) == pytest.approx(0.088, abs=8e-4)
+    assert float(found.std()) == pytest.approx(0.0025, abs=5e-4)
 
 
 @torch.no_grad()
