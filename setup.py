@@ -8,7 +8,7 @@ setup(
     packages=["headwork", *("headwork." + part for part in parts)],
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
-        "headwork.checkers.ioi.judge": ["*.json", "references/*.json"],
+        "headwork.checkers.ioi.judge": ["*.json", "*.md", "references/*.json"],
         "headwork.grading": ["schemas/*.json"],
         "headwork.models": [
             "cards/*.md",

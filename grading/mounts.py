@@ -40,6 +40,7 @@ SHOWN_OF_MODELS = [
     "gpt2.py",
     "gpt2_tokenizer.py",
     "hooks.py",
+    "stored.py",
     "tokenizer.py",
     "tokenizers",
     "zoo.py",

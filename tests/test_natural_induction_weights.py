@@ -482,7 +482,7 @@ def effective_embedding(model, contexts, chunk=256):
         total = total + model(t, stop_at_layer=1)[:, -1].detach()
     return total / len(contexts)
 """,
-            "a tensor of",
+            "tensor of",
         ),
     ],
     "low_rank_product": [

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from headwork.solutions import induction
 from headwork.solutions.gpt2.attention import Attention, attention_pattern
 from headwork.solutions.gpt2.layers import LayerNorm
 from headwork.solutions.gpt2.sampling import top_p
 from headwork.solutions.gpt2.training import train
+from headwork.solutions.induction import hooks as induction
 
 
 @pytest.fixture(autouse=True)
