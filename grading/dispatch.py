@@ -1,5 +1,6 @@
 """From a submission to its report: a `Grader` asks every exercise of it, one process a submission."""
 
+import ast
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -272,8 +273,10 @@ def _files_of(submission: Submission) -> list[Submission]:
 
 
 def ids_in(submission: Submission) -> list[str]:
-    """The exercises of every chapter of which the submission defines an asked name."""
-    defined = outline(submission).bindings.keys()
+    """The exercises of every chapter of which the submission defines an asked name: to import one is not enough."""
+    whole = outline(submission)
+    made = (each.binds for each in whole.statements if not isinstance(each.node, ast.Import | ast.ImportFrom))
+    defined = set().union(*made)
     chapters = course.chapters()
     mine = [c.name for c in chapters if any(set(catalogue.exercise(e.id).names) & defined for e in c.exercises)]
     return [id for name in mine for id in catalogue.ids(name)]
