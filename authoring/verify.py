@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -41,28 +42,41 @@ def run(
     mutate: bool = False,
     slow: bool = False,
     seeds: int = 1,
+    workers: int = 1,
     console: Console | None = None,
     display: Callable[[list[Verified]], None] | None = None,
 ) -> int:
     """Verifies exercises, or whole chapters named in `ids`, and shows what was found; 0 when all is good, else 1.
 
-    They are shown on `console`, or given to `display`. Raises UnknownExercise and ChapterError before any grading.
+    `workers` are processes that verify side by side. What was found is shown on `console`, or given to `display`.
+    Raises UnknownExercise and ChapterError before any grading.
     """
     asked = _asked(ids)
-    results = []
-    with warnings.catch_warnings(), Grader(slow=False) as grader, _bar() as bar:
-        warnings.simplefilter("ignore")  # mistakes run in this process, and torch warns of some of them
-        grader.warm(dict.fromkeys(id.split(".")[0] for id in asked))
+    options = {"mutate": mutate, "slow": slow, "seeds": seeds}
+    with _bar() as bar:
         task = bar.add_task("", total=sum(steps(id, seeds, mutate) for id in asked))
-        for id in asked:
-            bar.update(task, description=id)
-            step = partial(bar.advance, task)
-            results.append(verify(id, grader, mutate=mutate, slow=slow, seeds=seeds, step=step))
+
+        def done(id: str, count: int | None = None) -> None:
+            bar.update(task, description=id, advance=count or steps(id, seeds, mutate))
+
+        if workers > 1 and len(asked) > 1:
+            from headwork.authoring.side_by_side import verify_all
+
+            results = list(verify_all(asked, min(workers, len(asked)), done, **options))
+        else:
+            results = _one_by_one(asked, partial(done, count=1), options)
     if display:
         display(results)
     else:
         show(results, console or _wide(Console()))
     return 0 if all(result.good for result in results) else 1
+
+
+def _one_by_one(asked: list[str], step: Callable[[str], None], options: dict[str, Any]) -> list[Verified]:
+    with warnings.catch_warnings(), Grader(slow=False) as grader:
+        warnings.simplefilter("ignore")  # mistakes run in this process, and torch warns of some of them
+        grader.warm(dict.fromkeys(id.split(".")[0] for id in asked))
+        return [verify(id, grader, step=partial(step, id), **options) for id in asked]
 
 
 def _wide(console: Console) -> Console:

@@ -166,6 +166,11 @@ class _LargestTensor(TorchDispatchMode):
         super().__init__()
         self.spent = spent
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Else torch imports its compiler, for seconds, to keep it from compiling the method below."""
+        return False
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         result = func(*args, **(kwargs or {}))
         sizes = (leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, Tensor))

@@ -3,21 +3,25 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from headwork.cli.grader import check_workers, workers_for
 from headwork.cli.lookup import asked, shown
 from headwork.cli.say import NOT_PASSED, PASSED, UNUSABLE, Stop, as_json, in_words, note, working
 
 
-def verify(words: list[str], *, mutate: bool, slow: bool, seeds: int, json: bool) -> int:
+def verify(words: list[str], *, mutate: bool, slow: bool, seeds: int, workers: int | None, json: bool) -> int:
     found = asked(words)
     if found.files:
         raise Stop(f"verify takes exercises, and {found.files[0]} is a file: `headwork check` takes files")
     if seeds < 1:
         raise Stop("--seeds takes a number from 1")
+    check_workers(workers)
     from headwork.authoring.verify import run
     from headwork.checkers.catalogue import ids
 
     display = (lambda results: as_json([asdict(each) for each in results])) if json else None
-    return int(run(found.ids or ids(), mutate=mutate, slow=slow, seeds=seeds, display=display))
+    exercises = found.ids or ids()
+    side_by_side = workers_for(workers, len(exercises))
+    return int(run(exercises, mutate=mutate, slow=slow, seeds=seeds, workers=side_by_side, display=display))
 
 
 def build(*, check: bool, json: bool) -> int:

@@ -1,13 +1,12 @@
 """`headwork grade`: many submissions, each with its report."""
 
-import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from headwork.cli.grader import grader, note_boundary
+from headwork.cli.grader import check_workers, grader, note_boundary, workers_for
 from headwork.cli.lookup import asked
 from headwork.cli.say import FAULT, PASSED, Stop, as_json, note, stderr, stdout
 from headwork.grading.program import Submission
@@ -15,7 +14,6 @@ from headwork.grading.render import FORMATS, files, table
 from headwork.grading.report import Report
 from headwork.grading.submission import Unreadable, collect
 
-MOST_WORKERS = 64
 ONE_AFTER_THE_OTHER = ("text", "github")  # formats that may follow each other on stdout
 
 
@@ -88,16 +86,6 @@ def check_device(device: str) -> None:
 
         if not torch.cuda.is_available():
             raise Stop("PyTorch sees no CUDA device here: leave out --device cuda, or see `headwork doctor`")
-
-
-def check_workers(wanted: int | None) -> None:
-    if wanted is not None and not 1 <= wanted <= MOST_WORKERS:
-        raise Stop(f"--workers {wanted} makes no sense: give a number from 1 to {MOST_WORKERS}")
-
-
-def workers_for(wanted: int | None, submissions: int) -> int:
-    """No more workers than submissions, and unless asked for, no more than cores."""
-    return max(1, min(wanted or min(os.cpu_count() or 1, 8), submissions))
 
 
 def graded(

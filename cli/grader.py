@@ -1,5 +1,6 @@
 """A grader for a command: its workers start first, then we load torch, so that both do it at once."""
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ from headwork.cli.say import Stop, note
 if TYPE_CHECKING:
     from headwork.grading.dispatch import Grader
 
+MOST_WORKERS = 64
 NO_BOUNDARY = (
     "note: no sandbox works here, so code runs as an ordinary process with limits, which is no security boundary; "
     "`headwork doctor` says what to mend"
@@ -41,3 +43,13 @@ def note_boundary(isolation: str) -> None:
     """Says where other people's code runs unconfined."""
     if isolation != "bubblewrap":
         note(NO_BOUNDARY)
+
+
+def check_workers(wanted: int | None) -> None:
+    if wanted is not None and not 1 <= wanted <= MOST_WORKERS:
+        raise Stop(f"--workers {wanted} makes no sense: give a number from 1 to {MOST_WORKERS}")
+
+
+def workers_for(wanted: int | None, things: int) -> int:
+    """No more workers than things to do, and unless asked for, no more than cores."""
+    return max(1, min(wanted or min(os.cpu_count() or 1, 8), things))

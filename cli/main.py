@@ -222,6 +222,9 @@ def verify(
     mutate: Annotated[bool, typer.Option("--mutate", help="Try generic edits of the references too.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="Run the cases that train something too.")] = False,
     seeds: Annotated[int, typer.Option(help="How many seeds.", metavar="N")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Exercises side by side; one a core when left out.", metavar="N")
+    ] = None,
     json: Json = False,
 ) -> int:
     """Test the checkers: references pass, each mistake is named by its own sentence.
@@ -230,7 +233,7 @@ def verify(
     """
     from headwork.cli import author
 
-    return author.verify(what or [], mutate=mutate, slow=slow, seeds=seeds, json=json)
+    return author.verify(what or [], mutate=mutate, slow=slow, seeds=seeds, workers=workers, json=json)
 
 
 @app.command(rich_help_panel=WRITE)

@@ -7,7 +7,7 @@ Sources: Radford et al. 2019; Elhage et al. 2021 (the residual stream); Transfor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -46,6 +46,21 @@ class GPT2(HookedModule):
         self.name_hook_points()
         self.init_weights()
 
+    @classmethod
+    def of(cls, config: Config, state: Mapping[str, Tensor]) -> GPT2:
+        """The model whose weights are the tensors of `state` themselves: none is drawn, none is copied.
+
+        It is set to evaluate. Raises PyTorch's RuntimeError where names or shapes do not fit.
+        """
+        with torch.device("meta"):
+            model = cls(config)
+        model.load_state_dict(state, assign=True)
+        sample = next(iter(state.values()))
+        for part in model.modules():
+            for name, bias in part.named_buffers(recurse=False):  # those of a model without biases, in no file
+                setattr(part, name, torch.zeros(bias.shape, dtype=sample.dtype, device=sample.device))
+        return model.eval()
+
     def forward(self, tokens: Tensor, *, start_at_layer: int | None = None, stop_at_layer: int | None = None) -> Tensor:
         """tokens: (batch, position). Returns the logits of the next token, (batch, position, d_vocab).
 
@@ -80,9 +95,12 @@ class GPT2(HookedModule):
 
     @torch.no_grad()
     def init_weights(self) -> None:
-        """GPT-2's own start: normal weights of spread 0.02, smaller where a block writes; biases 0, scales 1."""
+        """GPT-2's own start: normal weights of spread 0.02, smaller where a block writes; biases 0, scales 1.
+
+        On the device "meta", where there are no numbers, nothing is drawn: torch would take 3 ms for each of them.
+        """
         for name, parameter in self.named_parameters():
-            if name.rpartition(".")[2].startswith("W_"):
+            if name.rpartition(".")[2].startswith("W_") and not parameter.is_meta:
                 writers = 2 * self.config.n_layers if name.endswith((".W_O", ".W_out")) else 1
                 parameter.normal_(0, 0.02 / writers**0.5)
 

@@ -110,13 +110,7 @@ def build(
         own = from_transformers(state, config)
     if fold_layer_norm or center_unembed:
         own, config = _rewritten(own, config, dtype or torch.float32, fold_layer_norm, center_unembed)
-    with torch.device("meta"):  # no time for random weights, and no numbers drawn
-        model = GPT2(config)
-    model.to(dtype or torch.float32).to_empty(device="cpu")
-    for bias in model.buffers():  # those of a model without biases, in no file
-        bias.zero_()
-    model.load_state_dict(own)
-    return model.eval()
+    return GPT2.of(config, {name: tensor.to(dtype or torch.float32, copy=True) for name, tensor in own.items()})
 
 
 def _rewritten(

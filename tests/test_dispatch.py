@@ -23,6 +23,11 @@ def test_a_submission_is_asked_for_every_exercise_of_the_chapters_it_touches():
     assert set(GPT2) <= set(asked) and not any(id.startswith("induction") for id in asked)
 
 
+def test_to_import_what_another_chapter_asks_for_is_not_to_define_it():
+    source = "from headwork.models import GPT2\nfrom other import one_hot as softmax\ndef pattern_scores(): pass"
+    assert {id.split(".")[0] for id in ids_in(read_text("a.py", source))} == {"induction"}
+
+
 def test_a_submission_that_defines_nothing_asked_for_is_told_so(grader):
     report = grader.grade(read_text("a.py", "x = 1"))
     assert not report.passed and "defines nothing" in report.problem

@@ -228,6 +228,14 @@ def test_problems_make_the_exit_code_1_and_are_shown(monkeypatch: pytest.MonkeyP
     assert "1 of 1 exercises need mending." in shown.getvalue()
 
 
+def test_side_by_side_the_same_is_found_in_the_order_asked() -> None:
+    ids = ["tensors.one_hot", "tensors.batched_dot"]
+    found: list[list[Verified]] = []
+    for workers in (1, 2):
+        assert run(ids, workers=workers, display=found.append) == 0
+    assert [each.id for each in found[1]] == ids and found[0] == found[1]
+
+
 def test_an_unknown_exercise_is_refused_before_anything_is_graded() -> None:
     with pytest.raises(UnknownExercise, match=r"gpt2\.layer_norm"):
         run([ID, "gpt2.layer_nrm"])

@@ -36,13 +36,7 @@ def build(config: dict[str, Any], state: dict[str, Tensor], dtype: torch.dtype =
     sample = next(iter(state.values()))
     if "model_type" in config:
         return zoo.build(config, state, dtype).to(sample.device)
-    with torch.device("meta"):  # no time for random weights, and no numbers drawn
-        model = GPT2(Config(**config))
-    model.to(sample.dtype).to_empty(device=sample.device)
-    for bias in model.buffers():  # those of a model without biases
-        bias.zero_()
-    model.load_state_dict({key: tensor.clone() for key, tensor in state.items()})
-    return model.eval()
+    return GPT2.of(Config(**config), {key: tensor.clone() for key, tensor in state.items()})
 
 
 def gradients(output: Any, along: Tensor, model: nn.Module, names: Iterable[str]) -> dict[str, Tensor | str]:
