@@ -41,6 +41,7 @@ SHOWN_OF_MODELS = [
     "gpt2_tokenizer.py",
     "hooks.py",
     "stored.py",
+    "sums.py",
     "tokenizer.py",
     "tokenizers",
     "zoo.py",

@@ -7,6 +7,7 @@ a worker the same code runs, with $HEADWORK_MODELS naming the mount.
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,18 @@ def folder_of(name: str) -> Path:
 
 
 def load_model(name: str) -> dict[str, Any]:
-    """The model's `config`, as its JSON says, and its `state`: tensors by name. Raises UnknownModel."""
+    """The model's `config`, as its JSON says, and its `state`: tensors by name.
+
+    Raises UnknownModel, and ValueError for a file that is damaged.
+    """
     from safetensors.torch import load_file
 
     folder, weights = _files(name)
     config = folder / "config.json"
+    with suppress(ModuleNotFoundError):  # a worker of the chapters that build a GPT-2 has no headwork.models
+        from headwork.models import sums
+
+        sums.check(weights)
     weights.open("rb").close()  # says "permission denied" where safetensors says "no such file"
     return {
         "config": json.loads(config.read_text(encoding="utf-8")) if config.exists() else {},

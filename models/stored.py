@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwork.models import sums
 from headwork.models.zoo import CONFIG, WHOLE
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _one(file: Path) -> dict[str, Tensor]:
 
     try:
         file.open("rb").close()  # says "permission denied" where safetensors says "no such file"
+        sums.check(file)
         return load_file(file)
     except FileNotFoundError:
         raise ValueError(f"{file} is missing") from None

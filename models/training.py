@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.optim import Optimizer
 
-from headwork.models import zoo
+from headwork.models import sums, zoo
 from headwork.models.recipes.recipe import Recipe
 from headwork.models.tokenizer import Tokenizer
 
@@ -190,15 +190,16 @@ class Run:
         steps = self.recipe.checkpoints
         if self.step in steps:
             zoo.save_checkpoint(self.model, self.keep, self.step, dtype=torch.float16)
-        tokenizer = self.recipe.tokenizer()
-        if tokenizer is not None:
-            self.model.tokenizer = Tokenizer(tokenizer)
-            zoo.copy_whole(tokenizer, out / "tokenizer.json")
-        zoo.save(self.model.eval(), out, dtype=torch.float16)
-        for step in steps:
-            zoo.copy_whole(zoo.checkpoint_file(self.keep, step), zoo.checkpoint_file(out, step))
-        for step in set(zoo.steps_in(out)) - set(steps):  # of an earlier recipe
-            zoo.checkpoint_file(out, step).unlink()
+        with sums.renewed(out):
+            tokenizer = self.recipe.tokenizer()
+            if tokenizer is not None:
+                self.model.tokenizer = Tokenizer(tokenizer)
+                zoo.copy_whole(tokenizer, out / "tokenizer.json")
+            zoo.save(self.model.eval(), out, dtype=torch.float16)
+            for step in steps:
+                zoo.copy_whole(zoo.checkpoint_file(self.keep, step), zoo.checkpoint_file(out, step))
+            for step in set(zoo.steps_in(out)) - set(steps):  # of an earlier recipe
+                zoo.checkpoint_file(out, step).unlink()
         shutil.rmtree(self.keep, ignore_errors=True)
 
 

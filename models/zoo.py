@@ -3,7 +3,8 @@
 A model is a folder of `config.json` and `model.safetensors`, as transformers writes them for GPT2LMHeadModel, and
 `tokenizer.json` if it has words. A model that transformers' class cannot be has `"model_type": "headwork"`, the
 fields of Config, and our own names for its weights. Copies from along its training are `checkpoints/STEP.safetensors`
-in the same form; `name@STEP` names one.
+in the same form; `name@STEP` names one. `SHA256SUMS` lists the weights: what is read is
+compared with it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from headwork.models import sums
 
 if TYPE_CHECKING:  # torch is imported when a model is asked for
     import torch
@@ -140,17 +143,18 @@ def save(model: GPT2, folder: Path, *, dtype: torch.dtype | None = None) -> None
     ValueError for weights that `dtype` cannot hold.
     """
     settings, state = _as_stored(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(state, folder / WHOLE, {"format": "pt"}, dtype=dtype)
-    with _beside(folder / CONFIG) as new:
-        new.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    with sums.renewed(folder):
+        write_tensors(state, folder / WHOLE, {"format": "pt"}, dtype=dtype)
+        with _beside(folder / CONFIG) as new:
+            new.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def save_checkpoint(model: GPT2, folder: Path, step: int, *, dtype: torch.dtype | None = None) -> None:
     """Writes the weights as they are at a step of training, in the form that `save` has."""
     file = checkpoint_file(folder, step)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_tensors(_as_stored(model)[1], file, {"format": "pt"}, dtype=dtype)
+    with sums.renewed(folder) if (folder / sums.SUMS).exists() else nullcontext():
+        write_tensors(_as_stored(model)[1], file, {"format": "pt"}, dtype=dtype)
 
 
 def checkpoint_file(folder: Path, step: int) -> Path:
