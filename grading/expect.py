@@ -24,7 +24,7 @@ from headwork.grading.submission import read_text
 from headwork.grading.wire import decode, encode
 
 OURS = {"reference.py"}
-PATIENCE = 5.0  # seconds for one run of a mistake
+PATIENCE = 5.0  # seconds of computing for one run of a mistake
 _ALONE = threading.RLock()  # programs are loaded under one module name: one at a time
 
 

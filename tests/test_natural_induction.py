@@ -4,19 +4,7 @@
 
 import pytest
 
-from headwork.grading.dispatch import Grader
-from headwork.grading.submission import read_text
-
-START = """
-import math
-
-import einops
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-"""
+from headwork.tests.natural import answers, assert_passed, assert_rejected, grade
 
 RIGHT = {
     "hook_point": [
@@ -780,29 +768,11 @@ def cut_edges(model, tokens, edges, values):
 }
 
 
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
+@pytest.mark.parametrize(("name", "text"), answers(RIGHT))
+def test_a_right_answer_passes_however_it_is_written(grader, name, text):
+    assert_passed(grade(grader, f"induction.{name}", text))
 
 
-def grade(grader, name, body):
-    return grader.grade(read_text("exercises.py", START + body), [f"induction.{name}"]).verdicts[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "body"), [pytest.param(name, body, id=name) for name, bodies in RIGHT.items() for body in bodies]
-)
-def test_a_right_answer_passes_however_it_is_written(grader, name, body):
-    verdict = grade(grader, name, body)
-    assert verdict.passed and verdict.points == verdict.out_of, verdict
-
-
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [pytest.param(name, body, id=f"{name}: {what}") for name, answers in WRONG.items() for what, body in answers],
-)
-def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, body):
-    verdict = grade(grader, name, body)
-    assert verdict.status in ("failed", "error") and verdict.points < verdict.out_of, verdict
-    assert len(verdict.message) > 20, verdict
+@pytest.mark.parametrize(("name", "text"), answers(WRONG))
+def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, text):
+    assert_rejected(grade(grader, f"induction.{name}", text))

@@ -4,20 +4,7 @@
 
 import pytest
 
-from headwork.grading.dispatch import Grader
-from headwork.grading.submission import read_text
-
-START = """
-import copy
-import itertools
-import math
-
-import einops
-import numpy as np
-import torch
-import torch.nn.functional as F
-
-"""
+from headwork.tests.natural import answers, assert_passed, assert_rejected, grade
 
 RIGHT = {
     "ov_circuit": [
@@ -1301,33 +1288,11 @@ def composition_scores(model, kind):
 }
 
 
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(slow=False) as grader:
-        yield grader
+@pytest.mark.parametrize(("name", "text"), answers(RIGHT))
+def test_a_right_answer_passes_however_it_is_written(grader, name, text):
+    assert_passed(grade(grader, f"induction.{name}", text))
 
 
-def grade(grader, name, answer):
-    return grader.grade(read_text("exercises.py", START + answer), [f"induction.{name}"]).verdicts[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "answer"), [pytest.param(name, answer, id=name) for name, answers in RIGHT.items() for answer in answers]
-)
-def test_a_right_answer_passes_however_it_is_written(grader, name, answer):
-    verdict = grade(grader, name, answer)
-    assert verdict.passed and verdict.points == verdict.out_of, verdict
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "said"),
-    [
-        pytest.param(name, answer, said, id=f"{name}: {what}")
-        for name, answers in WRONG.items()
-        for what, answer, said in answers
-    ],
-)
-def test_a_wrong_answer_is_told_what_its_author_needs_to_hear(grader, name, answer, said):
-    verdict = grade(grader, name, answer)
-    assert verdict.status in ("failed", "error", "forbidden") and verdict.points < verdict.out_of, verdict
-    assert said in verdict.message, verdict
+@pytest.mark.parametrize(("name", "text", "said"), answers(WRONG))
+def test_a_wrong_answer_is_rejected_and_told_why(grader, name, text, said):
+    assert_rejected(grade(grader, f"induction.{name}", text), said)

@@ -4,18 +4,7 @@
 
 import pytest
 
-from headwork.grading.submission import read_text
-
-START = """
-import math
-
-import einops
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-"""
+from headwork.tests.natural import answers, assert_passed, assert_rejected, grade, with_said
 
 RIGHT = {
     "hook_point": [
@@ -890,29 +879,11 @@ SAID = {
 }
 
 
-def grade(grader, name, body):
-    return grader.grade(read_text("exercises.py", START + body), [f"induction.{name}"]).verdicts[0]
+@pytest.mark.parametrize(("name", "text"), answers(RIGHT))
+def test_a_right_answer_passes_however_it_is_written(grader, name, text):
+    assert_passed(grade(grader, f"induction.{name}", text))
 
 
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [pytest.param(name, body, id=f"{name}: {what}") for name, answers in RIGHT.items() for what, body in answers],
-)
-def test_a_right_answer_passes_however_it_is_written(grader, name, body):
-    verdict = grade(grader, name, body)
-    assert verdict.passed and verdict.points == verdict.out_of, verdict
-
-
-@pytest.mark.parametrize(
-    ("name", "what", "body"),
-    [
-        pytest.param(name, what, body, id=f"{name}: {what}")
-        for name, answers in WRONG.items()
-        for what, body in answers
-        if (name, what) in SAID
-    ],
-)
-def test_a_wrong_answer_is_rejected_and_told_why(grader, name, what, body):
-    verdict = grade(grader, name, body)
-    assert verdict.status in ("failed", "error") and verdict.points < verdict.out_of, verdict
-    assert SAID[name, what] in verdict.message and len(verdict.message) > 20, verdict
+@pytest.mark.parametrize(("name", "text", "said"), answers(with_said(WRONG, SAID)))
+def test_a_wrong_answer_is_rejected_and_told_why(grader, name, text, said):
+    assert_rejected(grade(grader, f"induction.{name}", text), said)

@@ -34,6 +34,17 @@ def test_what_ends_in_time_is_left_alone():
     assert kept == 1
 
 
+def test_a_block_that_the_machine_kept_waiting_is_not_to_blame():
+    with at_most(0.1):
+        time.sleep(0.4)
+
+
+def test_what_waits_for_ever_is_stopped_too():
+    with pytest.raises(Impatient), at_most(0.02):
+        for _ in range(1000):
+            time.sleep(0.01)
+
+
 def test_two_mistakes_that_loop_together_do_not_hold_up_a_verdict(monkeypatch):
     from headwork.checkers.catalogue import exercise
     from headwork.checkers.exercise import edit

@@ -1,0 +1,54 @@
+"""What the tests of natural answers share: answers as people write them, right and wrong, put to the grader."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from headwork.grading.dispatch import Grader
+from headwork.grading.report import Verdict
+from headwork.grading.submission import read_text
+
+START = """
+import copy
+import itertools
+import math
+
+import einops
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+"""
+
+Answers = Mapping[str, list[Any]]  # by exercise: texts, or tuples of what is special, the text, and what more there is
+
+
+def answers(given: Answers) -> list[Any]:
+    """A parameter set an answer, of the exercise's name and the rest of the tuple after what is special about it."""
+    return [
+        pytest.param(name, *(each[1:] if named else [each]), id=f"{name}: {each[0]}" if named else name)
+        for name, several in given.items()
+        for each in several
+        for named in [isinstance(each, tuple)]
+    ]
+
+
+def with_said(wrong: Answers, said: Mapping[tuple[str, str], str]) -> Answers:
+    """The wrong answers, each with the sentence that it is told, by exercise and what is special."""
+    return {name: [(what, text, said[name, what]) for what, text in several] for name, several in wrong.items()}
+
+
+def grade(grader: Grader, id: str, text: str, start: str = START) -> Verdict:
+    return grader.grade(read_text("exercises.py", start + text), [id]).verdicts[0]
+
+
+def assert_passed(verdict: Verdict) -> None:
+    assert verdict.passed and verdict.points == verdict.out_of, verdict
+
+
+def assert_rejected(verdict: Verdict, said: str = "") -> None:
+    """It lost points, and was told more than that it is wrong."""
+    assert verdict.status in ("failed", "error", "forbidden") and verdict.points < verdict.out_of, verdict
+    assert said in verdict.message and len(verdict.message) > 20, verdict
