@@ -16,6 +16,7 @@ setup(
             "weights/README.md",
             "weights/*/*",
             "weights/*/checkpoints/*",
+            "weights/*/saes/*",
         ],
         "headwork.streamlit_app.components": ["*.css", "*.js", "editor/*", "editor/src/*", "editor/built/*"],
         "headwork.streamlit_app": ["style.css"],

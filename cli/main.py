@@ -416,6 +416,82 @@ def find_circuit(
     return command.find(model, floor=floor, device=device, json=json)
 
 
+sae = typer.Typer(
+    help="""Judge a sparse autoencoder by experiment; train those that are shipped.
+
+    Example: [cyan]headwork sae score mine.safetensors --hook blocks.1.hook_resid_post[/]""",
+    no_args_is_help=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(sae, name="sae", rich_help_panel=LEARN)
+
+
+@sae.callback(invoke_without_command=True)
+def _(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@sae.command("score")
+def score_sae(
+    file: Annotated[Path, typer.Argument(help="The autoencoder, a safetensors file.", metavar="FILE")],
+    hook: Annotated[str, typer.Option(help="The activation that it reads.", metavar="NAME")],
+    model: Annotated[str, typer.Option(help="The model.", metavar="NAME")] = "house",
+    seed: Annotated[
+        int | None, typer.Option(help="Which texts are drawn; by default fresh ones.", metavar="S", min=0)
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(help="How many are read; 200,000 by default.", min=1000)] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> int:
+    """Score an autoencoder by what the model loses with it, beside ours, principal components and the token's mean.
+
+    The file holds W_enc (d_model, latents), b_enc, W_dec (latents, d_model), b_dec, and k (one whole number: an input
+    keeps its k largest latents) or threshold (one number or one a latent) if it has one. The judge encodes by itself.
+
+    Counted are the bits that say which latents are active and how strongly, beside those that ours need where they
+    lose as much. All points for as few bits, none for twice as many. Exits with 1 below 80 of 100.
+
+    Example: [cyan]headwork sae score mine.safetensors --hook blocks.1.hook_resid_post --seed 7[/]
+    """
+    from headwork.cli import sae as command
+
+    return command.score(file, model=model, hook=hook, seed=seed, tokens=tokens, device=device, json=json)
+
+
+@sae.command("train")
+def train_sae(
+    hook: Annotated[str | None, typer.Option(help="Only those of this activation.", metavar="NAME")] = None,
+    k: Annotated[int | None, typer.Option(help="Only those with this many active latents.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights at the start and of the texts.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="The folder they go to.", metavar="DIR")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    json: Json = False,
+) -> int:
+    """Train the house model's autoencoders by the recipe in checkers/sae/judge, each in minutes on one core.
+
+    Example: [cyan]headwork sae train --hook blocks.1.hook_resid_post --k 16 --seed 1 --out mine[/]
+    """
+    from headwork.cli import sae as command
+
+    return command.train(hook, k, seed=seed, out=out, device=device, json=json)
+
+
+@sae.command("measure")
+def measure_saes(
+    tokens: Annotated[int, typer.Option(help="How many are read for each activation.", min=1000)] = 200_000,
+    seed: Annotated[int, typer.Option(help="Which texts are drawn.", min=0)] = 0,
+    json: Json = False,
+) -> int:
+    """Measure the shipped autoencoders anew, and write the figures beside them. Needed when the weights change.
+
+    Example: [cyan]headwork sae measure[/]
+    """
+    from headwork.cli import sae as command
+
+    return command.measure(tokens=tokens, seed=seed, json=json)
+
+
 @app.command(rich_help_panel=MACHINE)
 def doctor(json: Json = False) -> int:
     """Say whether this machine is fit, and what to mend.

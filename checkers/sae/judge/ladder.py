@@ -1,0 +1,115 @@
+"""The shipped autoencoders' figures, measured on fresh texts and kept beside them; others are judged beside these.
+
+`headwork sae measure` writes them, and the table in the folder's README.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headwork.checkers.sae.judge.bench import Bench, Figures, Replace, per_token_mean, principal_components
+from headwork.checkers.sae.judge.data import Corpus, Told
+from headwork.checkers.sae.judge.file import Autoencoder, NoSAE, parsed
+from headwork.checkers.sae.judge.rules import Rung, description_length
+from headwork.models import zoo
+from headwork.models.dictionaries import FOLDER, autoencoders, load_autoencoder
+from headwork.models.gpt2 import GPT2
+
+SHIPPED = "house"
+SAMPLE = 40_000  # activations for the baselines
+PLACE = zoo.SHIPPED / SHIPPED / FOLDER
+FILE, README = PLACE / "figures.json", PLACE / "README.md"
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Pairs of bits and what is lost, of our autoencoders of one activation."""
+
+    added: tuple[Rung, ...]
+    fvu: tuple[Rung, ...]
+
+
+def ladder(hook: str, model: str = SHIPPED) -> Ladder:
+    """Raises NoSAE for an activation, or a model, of which we have none."""
+    if model != SHIPPED:
+        raise NoSAE(f"there are no autoencoders of {model} to judge it beside: the judge has those of {SHIPPED}")
+    found = json.loads(FILE.read_text(encoding="utf-8"))["activations"] if FILE.is_file() else {}
+    if hook not in found:
+        raise NoSAE(f"there is none of ours to judge one of {hook} beside: there are {' and '.join(sorted(found))}")
+    rungs = found[hook]["autoencoders"]
+    return Ladder(
+        tuple((each["bits"], each["added"]) for each in rungs), tuple((each["bits"], each["fvu"]) for each in rungs)
+    )
+
+
+def of(sae: Autoencoder) -> Replace:
+    """What an autoencoder puts in an activation's place."""
+    return lambda x, tokens: sae(x)
+
+
+def baselines(bench: Bench, corpus: Corpus, sizes: list[int], count: int = SAMPLE) -> dict[str, Replace]:
+    """The mean of each token, and principal components, as many as an autoencoder has active latents."""
+    x, tokens = bench.sample(corpus, count)
+    found = {"mean of the token": per_token_mean(x, tokens, bench.model.config.d_vocab)}
+    return found | {f"{size} principal components": principal_components(x, size) for size in sorted(set(sizes))}
+
+
+def measure(model: GPT2, tokens: int, seed: int, told: Told = lambda count: None) -> dict[str, Any]:
+    """The figures of all that are shipped with the house model, and of what any of them has to beat."""
+    assert model.tokenizer is not None
+    length, found = model.config.n_ctx, dict[str, Any]()
+    shipped = autoencoders(SHIPPED)
+    clean = 0.0
+    for hook in sorted({hook for hook, _ in shipped}):
+        sizes = sorted(k for name, k in shipped if name == hook)
+        saes = {f"k {k}": parsed(load_autoencoder(hook, k)) for k in sizes}
+        bench = Bench(model, hook)
+        others = baselines(bench, Corpus(model.tokenizer, length, f"baselines {seed}"), sizes)
+        replaced = others | {name: of(sae) for name, sae in saes.items()}
+        clean, _, measured = bench.measure(replaced, Corpus(model.tokenizer, length, f"ladder {seed}"), tokens, told)
+        found[hook] = {
+            "autoencoders": [_row(k, saes[f"k {k}"], measured[f"k {k}"]) for k in sizes],
+            "baselines": {name: {"added": measured[name].added, "fvu": measured[name].fvu} for name in others},
+        }
+    return {"model": SHIPPED, "tokens": tokens, "seed": seed, "clean": clean, "activations": found}
+
+
+def _row(k: int, sae: Autoencoder, figures: Figures) -> dict[str, Any]:
+    return {
+        "k": k,
+        "latents": sae.latents,
+        "added": figures.added,
+        "error": figures.error,
+        "fvu": figures.fvu,
+        "l0": figures.l0,
+        "alive": figures.alive,
+        "bits": description_length(sae.latents, figures.l0),
+    }
+
+
+def write(figures: dict[str, Any], file: Path = FILE, readme: Path = README) -> None:
+    """Keeps the figures, and brings the README's table up to date."""
+    file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme} has no {BEGIN} and {END} for the figures to stand between")
+    readme.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{after}", encoding="utf-8")
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures in Markdown."""
+    rows = [
+        "| activation | in its place | L0 | nats added | FVU | alive | bits |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for hook, found in figures["activations"].items():
+        for each in found["autoencoders"]:
+            name = f"{each['latents']} latents, k {each['k']}"
+            numbers = f"{each['l0']:.1f} | {each['added']:.3f} | {each['fvu']:.3f} | {100 * each['alive']:.0f} %"
+            rows.append(f"| `{hook}` | {name} | {numbers} | {each['bits']:.0f} |")
+        for name, each in found["baselines"].items():
+            rows.append(f"| `{hook}` | {name} | | {each['added']:.3f} | {each['fvu']:.3f} | | |")
+    return "\n".join(rows)
