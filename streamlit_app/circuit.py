@@ -5,8 +5,6 @@ The judge is that of `headwork circuit score`: the same circuit and seed give th
 
 import json
 import secrets
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -15,40 +13,16 @@ import streamlit as st
 
 from headwork.gradebook import board
 from headwork.gradebook.home import home
+from headwork.streamlit_app import judgement
 from headwork.streamlit_app.desk import Desk
 
 if TYPE_CHECKING:  # importing these imports torch
-    from headwork.checkers.ioi.judge.circuit import Circuit, Node
+    from headwork.checkers.ioi.judge.circuit import Node
 
 ID, MODEL = "ioi.circuit", "house"
 DRAFT = f"{ID} (graph)"
-POLL = 0.5  # seconds between looks at a judgement that is being made
+KIND = "circuit"
 PARTS = {"F": "faithful", "I": "complete", "Mn": "minimal", "lift": "above chance"}
-
-
-@dataclass
-class Job:
-    """A judgement that is being made."""
-
-    circuit: "Circuit"
-    seed: int
-    sets: int = 0
-    future: "Future[dict[str, Any]] | None" = None
-
-    def run(self) -> dict[str, Any]:
-        from headwork.checkers.ioi.judge import court
-
-        store = home() / "circuits"
-        found = court.judge(self.circuit, seed=self.seed, told=self.told, store=store / "answers", more=[store])
-        return found.as_json()
-
-    def told(self, count: int) -> None:
-        self.sets += count
-
-
-@st.cache_resource
-def _bench() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1)
 
 
 @lru_cache
@@ -64,8 +38,7 @@ def show(desk: Desk) -> None:
     fold = st.expander("Your circuit as a graph, and the leaderboard", key="circuit", on_change="rerun")
     if fold.open:
         with fold:
-            running = _job() is not None
-            st.fragment(_live, run_every=POLL if running else None)(desk)
+            st.fragment(_live, run_every=judgement.POLL if judgement.running(KIND) else None)(desk)
 
 
 def _live(desk: Desk) -> None:
@@ -84,10 +57,9 @@ def _live(desk: Desk) -> None:
 
     st.html('<p class="hw-about">Click a dot to put a node into the circuit, or to take it out.</p>')
     st.altair_chart(picture, theme="streamlit", key=key, on_select=turn, selection_mode=PICK)
+    idle = bool(nodes) and judgement.running(KIND) is None
     with st.container(horizontal=True):
-        st.button(
-            "Score it", key="score circuit", disabled=not nodes or _job() is not None, on_click=start, args=(nodes,)
-        )
+        st.button("Score it", key="score circuit", disabled=not idle, on_click=start, args=(nodes,))
         st.button("Take all out", key="empty circuit", disabled=not nodes, on_click=keep, args=(desk, frozenset()))
     _judged(desk)
     if nodes:
@@ -126,35 +98,25 @@ def written(nodes: "frozenset[Node]") -> str:
 
 def start(nodes: "frozenset[Node]") -> None:
     """Has the circuit judged, on fresh prompts, while the page goes on."""
+    from headwork.checkers.ioi.judge import court
     from headwork.checkers.ioi.judge.circuit import Circuit
 
-    job = Job(Circuit(MODEL, nodes), secrets.randbelow(1 << 31))
-    job.future = _bench().submit(job.run)
-    st.session_state["circuit job"] = job
+    circuit, seed, store = Circuit(MODEL, nodes), secrets.randbelow(1 << 31), home() / "circuits"
 
+    def judge(told: judgement.Told) -> dict[str, Any]:
+        return court.judge(circuit, seed=seed, told=told, store=store / "answers", more=[store]).as_json()
 
-def _job() -> Job | None:
-    found: Job | None = st.session_state.get("circuit job")
-    return found
+    judgement.start(KIND, judge, circuit)
 
 
 def _judged(desk: Desk) -> None:
     """How far the judgement is; what it said last."""
-    job = _job()
-    if job and job.future and job.future.done():
-        try:
-            found = job.future.result()
-            st.session_state["circuit score"] = found
-            board.enter(desk.gradebook, desk.learner, found, job.circuit.as_json())
-        except Exception as problem:  # whatever it was, the page says it and goes on
-            st.session_state["circuit score"] = {"problem": " ".join(str(problem).split())}
-        st.session_state["circuit job"] = None
-        st.rerun()
-    elif job:
-        st.html(f'<p class="hw-about" role="status">It is being judged: {job.sets} sets of nodes so far…</p>')
-        return
-    last: dict[str, Any] = st.session_state.get("circuit score") or {}
-    if "problem" in last:
+    last = judgement.come_in(
+        KIND, lambda found, circuit: board.enter(desk.gradebook, desk.learner, found, circuit.as_json())
+    )
+    if job := judgement.running(KIND):
+        st.html(f'<p class="hw-about" role="status">It is being judged: {job.done} sets of nodes so far…</p>')
+    elif "problem" in last:
         st.html(f'<p class="hw-about">{escape(last["problem"])}</p>')
     elif last:
         st.markdown(told(last))
