@@ -40,6 +40,7 @@ PAPER = {
     "panel": ("#f1efe9", "#202327"),
     "added": ("#e2efe4", "#1e3326"),
     "removed": ("#f7e3de", "#3d2521"),
+    "ground": ("#f0c987", "#7a5a1e"),
 }
 ON_PRIMARY = "#ffffff"
 

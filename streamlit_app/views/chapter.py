@@ -8,11 +8,12 @@ from headwork.chapters.course import Chapter, chapter, chapters
 from headwork.chapters.directives import Block, ExerciseText, Figure, Predict, Prose, Reading
 from headwork.gradebook import practice
 from headwork.grading.render.words import number
-from headwork.streamlit_app import circuit, editor, figure, frame, logic, looks, overview
+from headwork.streamlit_app import circuit, editor, figure, frame, frontier, latents, logic, looks, overview
 from headwork.streamlit_app.desk import Desk
 from headwork.streamlit_app.logic import plain
 from headwork.streamlit_app.overview import MARKS
 
+PANELS = {each.ID: each.show for each in (circuit, frontier, latents)}  # below the text of an exercise
 TO_THIS_PLACE = """<script>
 document.querySelector('.st-key-list [class*="st-key-now-"]')?.scrollIntoView({block: "center"})
 </script>"""
@@ -120,8 +121,8 @@ def _block(block: Block, at: int, desk: Desk, chapter: str) -> None:
             figure.show(desk, frame.marking(), f"{chapter}.{block.name}", block)
         case ExerciseText():
             st.html(f'<p class="hw-here">Exercise: {escape(block.title)} ({escape(logic.about(block))})</p>')
-            if block.id == circuit.ID:
-                circuit.show(desk)
+            if panel := PANELS.get(block.id):
+                panel(desk)
 
 
 def _ways_on(id: str) -> None:
