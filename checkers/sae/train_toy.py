@@ -35,9 +35,10 @@ def _(rng: Rng) -> Iterator[Case]:
         )
 
 
-PROBABILITIES = [0.4, 0.3, 0.05, 0.02]
-PAIRS = (0.4, 0.3)  # where opposite pairs form; at the others all five features share the plane
+PROBABILITIES = [0.5, 0.4, 0.05, 0.02]
+DENSE = (0.5, 0.4)  # where all directions lie on two axes; at the others all five features share the plane
 SEEDS = 4
+CROSS, ARM, PENTAGON, OTHER = "a cross", "three on one arm", "a pentagon", "something else"
 
 
 @ask.slow_cases(seconds=240)
@@ -61,28 +62,40 @@ def _(rng: Rng) -> Iterator[Case]:
     )
 
 
-def _shape(W: Tensor) -> str:
-    """What five directions in the plane form: 'pairs', 'pentagon' or ''. W: (feature, 2)."""
+def form_of(W: Tensor) -> str:
+    """What five directions in the plane form: CROSS, ARM, PENTAGON or OTHER. W: (feature, 2).
+
+    CROSS is two opposite pairs at right angles. ARM has one such pair; at right angles to it, three directions are on
+    the same side.
+    """
+    angles = torch.atan2(W[:, 1], W[:, 0])
     lengths = W.norm(dim=-1)
-    present = W[lengths > 0.5]
-    angles = torch.atan2(present[:, 1], present[:, 0]).sort().values.rad2deg()
-    gaps = torch.cat([angles.diff(), angles[:1] + 360 - angles[-1:]])
-    for name, corners in (("pairs", 4), ("pentagon", 5)):
-        if len(present) == corners and bool((gaps - 360 / corners).abs().max() < 10):
-            return name
-    return ""
+    gaps = torch.cat([angles.sort().values.diff(), angles.amin()[None] + 2 * torch.pi - angles.amax()]).rad2deg()
+    if bool((lengths > 0.5).all()) and bool((gaps - 72).abs().max() < 12):
+        return PENTAGON
+    # The axes are those whose fourfold angle, weighted by squared length, is that of the directions.
+    fourfold = lengths.square() @ torch.stack([(4 * angles).cos(), (4 * angles).sin()], -1)
+    turned = angles - torch.atan2(fourfold[1], fourfold[0]) / 4
+    along = lengths[:, None] * torch.stack([turned.cos(), turned.sin()], -1)  # (feature, axis)
+    if bool((along.abs().amin(-1) > 0.15).any()):
+        return OTHER
+    along = torch.where(along.abs() > 0.15, along, 0)
+    first, second = sorted(sorted([int((axis > 0).sum()), int((axis < 0).sum())]) for axis in along.T)
+    if second != [1, 1]:
+        return OTHER
+    return {(1, 1): CROSS, (0, 3): ARM}.get((first[0], first[1]), OTHER)
 
 
 def _wrong_shapes(value: Any, case: Case) -> str:
-    """At each sparsity at least three of four networks have the shape that belongs to it."""
+    """At each sparsity at least three of four networks have a shape that belongs to it."""
     W = value.double() if isinstance(value, Tensor) else torch.zeros(0)
     if W.shape != (case.models, case.features, case.d_hidden) or not bool(W.isfinite().all()):
         return "the trained W is not finite, or has another shape than before"
     for index, probability in enumerate(PROBABILITIES):
-        wanted = "pairs" if probability in PAIRS else "pentagon"
-        found = sum(_shape(each) == wanted for each in W[SEEDS * index : SEEDS * (index + 1)])
+        wanted = (CROSS, ARM) if probability in DENSE else (PENTAGON,)
+        found = sum(form_of(each) in wanted for each in W[SEEDS * index : SEEDS * (index + 1)])
         if found < SEEDS - 1:
-            words = "two opposite pairs at right angles" if wanted == "pairs" else "a pentagon"
+            words = "a cross, or a cross with three on one arm" if probability in DENSE else "a pentagon"
             return f"where features are active with {probability}, {found} of {SEEDS} networks form {words}"
     return ""
 
@@ -93,7 +106,7 @@ ask.checks(
     ),
     equal("losses with ours", "losses as it stands", title="returns each network's loss before each step"),
     equal("graph with ours", "graph as it stands", title="what it returns holds no graph"),
-    claim("directions", _wrong_shapes, title="dense features form opposite pairs, sparse ones a pentagon", weight=3),
+    claim("directions", _wrong_shapes, title="dense features lie on two axes, sparse ones form a pentagon", weight=3),
 )
 
 LOSS = "loss = toy_loss(model(x), x, importance)  # (model,)\n"
