@@ -13,7 +13,7 @@ BINS = 4  # for each power of ten
 
 
 def densities(density: Sequence[float], mine: float) -> "altair.LayerChart":
-    """How many latents are active how often, on an axis of logarithms; a line marks one of them. Dead ones are left out.
+    """How many latents are active how often, on an axis of logarithms; a line marks one of them. Dead ones are absent.
 
     density: of each latent, the share of tokens on which it is active.
     """

@@ -25,7 +25,7 @@ CONTROLS, ABLATED = 8, 32  # random directions; texts in which a latent is ablat
 
 @dataclass(frozen=True)
 class Context:
-    """A place where a latent is active, and its text around: what the latent is at each token, and the place's index."""
+    """A place where a latent is active, with the text around it: what the latent is at each token, and which is it."""
 
     words: list[str]
     activity: list[float]
@@ -95,7 +95,7 @@ class Reader:
 
     @cached_property
     def effects(self) -> Tensor:
-        """By how much one unit of each latent moves each token's logit, (latent, vocab), as the final norm scales it."""
+        """By how much one unit of each latent moves each token's logit, (latent, vocab), the norm's scale given."""
         with torch.no_grad():
             residual = self.model(self.tokens[:ABLATED], stop_at_layer=self.model.config.n_layers)
             return latent_logits(self.model, self.sae.W_dec, residual)
