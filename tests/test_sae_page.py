@@ -63,6 +63,21 @@ def test_neighbours_are_the_nearest_rows_of_the_decoder(reader):
     assert [other for other, _ in reader.neighbours(3)] == best
 
 
+def test_a_unit_of_a_latent_moves_the_logits_of_its_words(reader):
+    most, least = reader.logits(3)
+    assert [value for _, value in most] == sorted((value for _, value in most), reverse=True)
+    assert most[0][1] > 0 > least[0][1] and not any("\ufffd" in word for word, _ in [*most, *least])
+    direction = reader.sae.W_dec[3]
+    tokens = reader.tokens[:8]
+    with torch.no_grad():
+        end = reader.model(tokens, stop_at_layer=reader.model.config.n_layers)[reader.counts[:8]]
+        scale = (end.var(-1, correction=0, keepdim=True) + reader.model.ln_final.eps).sqrt()
+        unit = (direction - direction.mean()) * reader.model.ln_final.w / scale  # as the norm passes it on
+        moved = (unit @ reader.model.unembed.W_U).mean(0)
+    word = reader.words.index(most[0][0])
+    assert float(moved[word] - moved.mean()) == pytest.approx(most[0][1], rel=0.2)
+
+
 def test_a_dead_latent_has_no_contexts_and_no_effect(reader, monkeypatch):
     monkeypatch.setattr(Reader, "activity", lambda self, latent: torch.zeros(self.tokens.shape))
     assert reader.contexts(0) == [] and reader.effect(0) is None

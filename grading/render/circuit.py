@@ -23,7 +23,7 @@ def graph(nodes: Collection[Node], layers: int, heads: int) -> "altair.LayerChar
     ]
     order = [f"{layer}.{head}" for layer in reversed(range(layers)) for head in reversed(range(heads))]
     x: Any = altair.X("place:N", sort=list(PLACES), title=None, axis=altair.Axis(labelAngle=0, grid=False))
-    y: Any = altair.Y("name:N", sort=order, title="head", axis=altair.Axis(grid=False))
+    y: Any = altair.Y("name:N", sort=order, title="head", axis=altair.Axis(grid=False, labelOverlap=False))
     lines = (
         altair.Chart(altair.Data(values=_lines(nodes)))
         .mark_line(color=BLUE, opacity=0.3, strokeWidth=1)

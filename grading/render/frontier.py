@@ -8,7 +8,7 @@ from headwork.grading.render.charts import AMBER, BLUE
 if TYPE_CHECKING:
     import altair
 
-LOSSES = {"added": "nats added", "fvu": "share of the variance missing"}
+LOSSES = {"added": "nats added", "fvu": "variance missing"}
 LEAST = 1e-4  # on an axis of logarithms
 
 

@@ -21,7 +21,7 @@ def densities(density: Sequence[float], mine: float) -> "altair.LayerChart":
 
     bars = altair.Chart(altair.Data(values=bins(density))).mark_bar(color=BLUE, opacity=0.6)
     x: Any = altair.X("low:Q", title="share of tokens on which it is active", scale=altair.Scale(type="log"))
-    layers: list[Any] = [bars.encode(x, x2="high:Q", y=altair.Y("latents:Q", title="latents"))]
+    layers: list[Any] = [bars.encode(x, x2="high:Q", y=altair.Y("latents:Q", title="latents"), y2=altair.datum(0))]
     if mine > 0:
         rule = altair.Chart(altair.Data(values=[{"low": mine}])).mark_rule(color=AMBER, strokeWidth=2)
         layers.append(rule.encode(x))

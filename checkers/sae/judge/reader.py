@@ -101,14 +101,15 @@ class Reader:
             return latent_logits(self.model, self.sae.W_dec, residual)
 
     def logits(self, latent: int, count: int = 8) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-        """The tokens that the latent speaks for most and against most."""
+        """The tokens that the latent speaks for most and against most; those that are parts of letters are left out."""
         row = self.effects[latent]
-        most, least = row.topk(count), row.topk(count, largest=False)
-        return self._named(*most), self._named(*least)
+        named = [(self.words[token], float(row[token])) for token in row.argsort(descending=True).tolist()]
+        whole = [each for each in named if "\ufffd" not in each[0]]
+        return whole[:count], whole[: -count - 1 : -1]
 
-    def _named(self, values: Tensor, tokens: Tensor) -> list[tuple[str, float]]:
-        words = [self.tokenizer.decode([token]) for token in tokens.tolist()]
-        return list(zip(words, values.tolist(), strict=True))
+    @cached_property
+    def words(self) -> list[str]:
+        return [self.tokenizer.decode([token]) for token in range(self.model.config.d_vocab)]
 
     def neighbours(self, latent: int, count: int = 6) -> list[tuple[int, float]]:
         """The latents whose directions are most alike, with the cosines."""
