@@ -98,7 +98,7 @@ class Reader:
         """By how much one unit of each latent moves each token's logit, (latent, vocab), the norm's scale given."""
         with torch.no_grad():
             residual = self.model(self.tokens[:ABLATED], stop_at_layer=self.model.config.n_layers)
-            return latent_logits(self.model, self.sae.W_dec, residual)
+            return latent_logits(self.model, self.sae.W_dec, residual[self.counts[:ABLATED]][None])
 
     def logits(self, latent: int, count: int = 8) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
         """The tokens that the latent speaks for most and against most; those that are parts of letters are left out."""
