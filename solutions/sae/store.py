@@ -14,9 +14,9 @@ Read = Callable[[int], tuple[Tensor, Tensor] | None]
 class ActivationStore:
     """Batches of a network's activations on a corpus, each activation once, those of a text far apart.
 
-    model: a GPT-2. hook: the name of an activation, (batch, position, d_model). read: called with 0, 1, 2, ..., gives
-    tokens and which positions count, both (text, position), and None at the end. capacity: how many activations are
-    held, at most, before another reading. The same seed gives the same batches.
+    model: a GPT-2. hook: the name of an activation in a block; one with an axis for heads is given out with heads side
+    by side. read: called with 0, 1, 2, ..., gives tokens and which positions count, both (text, position), and None at
+    the end. capacity: with so many activations held, nothing more is read. The same seed gives the same batches.
     """
 
     def __init__(self, model: GPT2, hook: str, read: Read, batch: int, capacity: int, seed: int):
@@ -30,11 +30,26 @@ class ActivationStore:
     def __iter__(self) -> Iterator[Tensor]:
         return self
 
+    @torch.no_grad()
     def __next__(self) -> Tensor:
         """A batch, (batch, d_model); the last one may be smaller. Raises StopIteration when all have been given."""
         ### BEGIN SOLUTION
-        if not self.ended and self._count() < self.batch + self.capacity // 2:
-            self._fill()
+        parts = [] if self.held is None else [self.held]
+        count = sum(map(len, parts))
+        if not self.ended and count < self.batch + self.capacity // 2:
+            stop = int(self.hook.split(".")[1]) + 1  # blocks after the hook's need not be run
+            while count < self.capacity and not self.ended:
+                read = self.read(self.next)
+                if read is None:
+                    self.ended = True
+                    break
+                tokens, counts = read
+                _, cache = self.model.run_with_cache(tokens, self.hook, stop_at_layer=stop)
+                parts.append(cache[self.hook].flatten(2)[counts])  # heads are put side by side
+                count += len(parts[-1])
+                self.next += 1
+            held = torch.cat(parts)
+            self.held = held[torch.randperm(len(held), generator=self.generator).to(held.device)]
         if self.held is None or not len(self.held):
             raise StopIteration
         given, self.held = self.held[: self.batch], self.held[self.batch :]
@@ -55,33 +70,3 @@ class ActivationStore:
         self.next, self.ended = state["next"], state["ended"]
         self.generator.set_state(state["generator"])
         ### END SOLUTION
-
-    ### BEGIN SOLUTION
-    def _count(self) -> int:
-        return 0 if self.held is None else len(self.held)
-
-    @torch.no_grad()
-    def _fill(self) -> None:
-        """Reads until as much is held as may be, and shuffles it."""
-        parts = [] if self.held is None else [self.held]
-        count = self._count()
-        while count < self.capacity and not self.ended:
-            read = self.read(self.next)
-            self.next += 1
-            if read is None:
-                self.ended = True
-                break
-            tokens, counts = read
-            _, cache = self.model.run_with_cache(tokens, self.hook, stop_at_layer=layer_of(self.hook) + 1)
-            parts.append(cache[self.hook].flatten(2)[counts])  # heads are put side by side
-            count += len(parts[-1])
-        if parts:
-            held = torch.cat(parts)
-            self.held = held[torch.randperm(len(held), generator=self.generator).to(held.device)]
-
-    ### END SOLUTION
-
-
-def layer_of(hook: str) -> int:
-    """The block that an activation belongs to: 2 for `blocks.2.attn.hook_z`."""
-    return int(hook.split(".")[1])

@@ -32,8 +32,8 @@ class Plan:
         return f"{self.hook}.k{self.k}"
 
 
-LADDER = tuple(Plan(RESIDUAL, k) for k in (2, 4, 8, 16, 32))  # what others are judged beside
-PLANS = (*LADDER, Plan(MLP, 16), Plan(HEADS, 16))
+LADDER = tuple(Plan(RESIDUAL, k) for k in (4, 8, 16, 32))  # what others are judged beside
+PLANS = (*LADDER, Plan(MLP, 16, steps=600), Plan(HEADS, 16, steps=600))
 
 
 def train(model: GPT2, plan: Plan, seed: int = 0, told: Told = lambda count: None) -> dict[str, Tensor]:
