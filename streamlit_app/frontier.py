@@ -14,7 +14,7 @@ import streamlit as st
 from headwork.streamlit_app import judgement
 from headwork.streamlit_app.desk import Desk
 
-ID, MODEL = "sae.loss_recovered", "house"
+ID, MODEL = "sae.train_sae", "house"
 KIND = "autoencoder"
 
 

@@ -5,10 +5,12 @@ names and parameters stay as they are, and helpers of your own are welcome.
 `headwork check sae.toy_model` checks one of them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from headwork.models import GPT2
 from torch import Tensor, nn
 
 
@@ -306,3 +308,84 @@ def l0_and_density(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     time. Returns a number and (latent,), floats.
     """
     raise NotImplementedError("write l0_and_density")
+
+
+# sae.activation_store: A store of activations
+# 6 points, about 40 minutes. Check it with: headwork check sae.activation_store
+Read = Callable[[int], tuple[Tensor, Tensor] | None]
+
+
+class ActivationStore:
+    """Batches of a network's activations on a corpus, each activation once, those of a text far apart.
+
+    model: a GPT-2. hook: the name of an activation in a block; one with an axis for heads is given out with heads side
+    by side. read: called with 0, 1, 2, ..., gives tokens and which positions count, both (text, position), and None at
+    the end. capacity: with so many activations held, nothing more is read. The same seed gives the same batches.
+    """
+
+    def __init__(self, model: GPT2, hook: str, read: Read, batch: int, capacity: int, seed: int):
+        self.model, self.hook, self.read = model, hook, read
+        self.batch, self.capacity = batch, capacity
+        self.generator = torch.Generator().manual_seed(seed)
+        self.held: Tensor | None = None  # (activation, d_model), shuffled, not yet given out
+        self.next = 0  # what is read next
+        self.ended = False
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self
+
+    @torch.no_grad()
+    def __next__(self) -> Tensor:
+        """A batch, (batch, d_model); the last one may be smaller. Raises StopIteration when all have been given."""
+        raise NotImplementedError("write ActivationStore.__next__")
+
+    def state(self) -> dict[str, Any]:
+        """What another store needs to go on from here: tensors, numbers and booleans, by name."""
+        raise NotImplementedError("write ActivationStore.state")
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on where the store was whose state this is."""
+        raise NotImplementedError("write ActivationStore.load")
+
+
+# sae.train_sae: Training an autoencoder
+# 6 points, about 30 minutes. Check it with: headwork check sae.train_sae
+def train_sae(
+    sae: TopK,
+    make_batch: Callable[[int], Tensor],
+    steps: int,
+    learning_rate: float,
+    window: int,
+    aux: int = 32,
+    aux_weight: float = 1 / 32,
+) -> Tensor:
+    """Trains `sae` in place by Adam; the learning rate falls to 0 over the last fifth of the steps, in a line.
+
+    make_batch: called with each step's number, gives (batch, d_model). window: after how many inputs a silent latent
+    is dead. Dead ones learn by `aux_k` with k = `aux`, times `aux_weight`. Rows of W_dec have length 1 after each step.
+    Returns each step's squared error from before it, (step,), the mean over the batch, without a graph.
+    """
+    raise NotImplementedError("write train_sae")
+
+
+# sae.top_contexts: Contexts from all over the range
+# 4 points, about 20 minutes. Check it with: headwork check sae.top_contexts
+def top_contexts(activity: Tensor, tokens: Tensor, depths: list[float], count: int, radius: int) -> dict[str, Tensor]:
+    """Where one latent is active, from the strongest places to the weakest, with the tokens around each.
+
+    activity: (text, position), what the latent is at each token, never negative. tokens: (text, position). depths:
+    each from 0, the strongest, to 1, the weakest. Returns 'places', (depth, count, 2), text and position; 'tokens',
+    (depth, count, 2 * radius + 1), -1 outside the text; 'activity' of the same shape, 0 outside the text.
+    """
+    raise NotImplementedError("write top_contexts")
+
+
+# sae.latent_logits: What a latent says to the logits
+# 4 points, about 15 minutes. Check it with: headwork check sae.latent_logits
+def latent_logits(model: GPT2, W_dec: Tensor, residual: Tensor) -> Tensor:
+    """By how much one unit of each latent moves each token's logit, on average over places, counted from their mean.
+
+    W_dec: (latent, d_model), directions in the residual stream. residual: (batch, position, d_model), the whole stream
+    before the final norm, whose scale is taken as given. Returns (latent, vocab); each row has the mean 0.
+    """
+    raise NotImplementedError("write latent_logits")
