@@ -27,7 +27,7 @@ from headwork.solutions.sae.variants import TopK
 
 BAR = 3.0
 CLOSE = 1e-5  # the largest difference of a gradient, relative to its largest value
-STEPS, WARM = 3, 1
+STEPS, WARM = 2, 1
 FOLDER = Path(__file__).parent / "records"
 
 

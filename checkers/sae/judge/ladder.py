@@ -4,19 +4,22 @@
 """
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headwork.checkers.sae.judge.bench import Bench, Figures, Replace, per_token_mean, principal_components
 from headwork.checkers.sae.judge.data import Corpus, Told
 from headwork.checkers.sae.judge.file import Autoencoder, NoSAE, parsed
+from headwork.checkers.sae.judge.recipe import RESIDUAL
 from headwork.checkers.sae.judge.rules import Rung, description_length
 from headwork.models import zoo
 from headwork.models.dictionaries import FOLDER, autoencoders, load_autoencoder
 from headwork.models.gpt2 import GPT2
 
 SHIPPED = "house"
+RUNGS = (4, 8, 12, 16, 24, 32)  # of the residual stream, each with so many active latents
 SAMPLE = 40_000  # activations for the baselines
 PLACE = zoo.SHIPPED / SHIPPED / FOLDER
 FILE, README = PLACE / "figures.json", PLACE / "README.md"
@@ -35,9 +38,10 @@ def ladder(hook: str, model: str = SHIPPED) -> Ladder:
     """Raises NoSAE for an activation, or a model, of which we have none."""
     if model != SHIPPED:
         raise NoSAE(f"there are no autoencoders of {model} to judge it beside: the judge has those of {SHIPPED}")
-    found = json.loads(FILE.read_text(encoding="utf-8"))["activations"] if FILE.is_file() else {}
+    every = json.loads(FILE.read_text(encoding="utf-8"))["activations"] if FILE.is_file() else {}
+    found = {name: each for name, each in every.items() if len(each["autoencoders"]) > 1}  # one is no ladder
     if hook not in found:
-        raise NoSAE(f"there is none of ours to judge one of {hook} beside: there are {' and '.join(sorted(found))}")
+        raise NoSAE(f"there is no ladder of ours to judge one of {hook} beside: there is one of {', '.join(found)}")
     rungs = found[hook]["autoencoders"]
     return Ladder(
         tuple((each["bits"], each["added"]) for each in rungs), tuple((each["bits"], each["fvu"]) for each in rungs)
@@ -60,11 +64,10 @@ def measure(model: GPT2, tokens: int, seed: int, told: Told = lambda count: None
     """The figures of all that are shipped with the house model, and of what any of them has to beat."""
     assert model.tokenizer is not None
     length, found = model.config.n_ctx, dict[str, Any]()
-    shipped = autoencoders(SHIPPED)
     clean = 0.0
-    for hook in sorted({hook for hook, _ in shipped}):
-        sizes = sorted(k for name, k in shipped if name == hook)
-        saes = {f"k {k}": parsed(load_autoencoder(hook, k)) for k in sizes}
+    for hook in sorted({hook for hook, _ in autoencoders(SHIPPED)}):
+        saes = {f"k {k}": sae for k, sae in _of(hook).items()}
+        sizes = [sae.k or 0 for sae in saes.values()]
         bench = Bench(model, hook)
         others = baselines(bench, Corpus(model.tokenizer, length, f"baselines {seed}"), sizes)
         replaced = others | {name: of(sae) for name, sae in saes.items()}
@@ -74,6 +77,14 @@ def measure(model: GPT2, tokens: int, seed: int, told: Told = lambda count: None
             "baselines": {name: {"added": measured[name].added, "fvu": measured[name].fvu} for name in others},
         }
     return {"model": SHIPPED, "tokens": tokens, "seed": seed, "clean": clean, "activations": found}
+
+
+def _of(hook: str) -> dict[int, Autoencoder]:
+    """Our autoencoders of an activation by k. A rung of RUNGS that was not trained is the nearest one with its k."""
+    trained = {k: parsed(load_autoencoder(name, k)) for name, k in autoencoders(SHIPPED) if name == hook}
+    wanted = sorted({*trained, *(RUNGS if hook == RESIDUAL else ())})
+    nearest = {k: min(trained, key=lambda other: abs(math.log(other / k))) for k in wanted}
+    return {k: replace(trained[nearest[k]], k=k) for k in wanted}
 
 
 def _row(k: int, sae: Autoencoder, figures: Figures) -> dict[str, Any]:

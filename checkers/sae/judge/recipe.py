@@ -33,7 +33,7 @@ class Plan:
 
 
 LADDER = tuple(Plan(RESIDUAL, k) for k in (4, 8, 16, 32))  # what others are judged beside
-PLANS = (*LADDER, Plan(MLP, 16, steps=600), Plan(HEADS, 16, steps=600))
+PLANS = (*LADDER, Plan(MLP, 16), Plan(HEADS, 16))
 
 
 def train(model: GPT2, plan: Plan, seed: int = 0, told: Told = lambda count: None) -> dict[str, Tensor]:
