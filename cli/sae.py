@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def train(hook: str | None, k: int | None, *, seed: int, out: Path | None, devic
     from safetensors.torch import save_file
 
     from headwork.checkers.sae.judge import recipe
-    from headwork.models import zoo
+    from headwork.models import sums, zoo
     from headwork.models.dictionaries import file_of
 
     check_device(device)
@@ -63,7 +63,8 @@ def train(hook: str | None, k: int | None, *, seed: int, out: Path | None, devic
             file.parent.mkdir(parents=True, exist_ok=True)
             with _bar(plan.name, plan.steps, json) as told:
                 tensors = recipe.train(model, plan, seed, told)
-            save_file(recipe.stored(tensors), file)
+            with nullcontext() if out else sums.renewed(zoo.SHIPPED / "house"):
+                save_file(recipe.stored(tensors), file)
         except OSError as error:
             raise Stop(f"{file} was not written ({error.strerror}): name a folder with --out DIR") from None
         if not json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwork.models import sums
 from headwork.models.zoo import SHIPPED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def load_autoencoder(hook: str, k: int, model: str = "house") -> dict[str, Tenso
     """Its `W_enc (d_model, latent)`, `b_enc`, `W_dec (latent, d_model)` and `b_dec` in float32, and `k`.
 
     It reads the activation as it is, and keeps the `k` largest latents of each input. Raises ValueError for one that is
-    not shipped.
+    not shipped, or is damaged.
     """
     from safetensors.torch import load_file
 
@@ -36,4 +37,5 @@ def load_autoencoder(hook: str, k: int, model: str = "house") -> dict[str, Tenso
     if not file.is_file():
         there = ", ".join(f"{name} with k {kept}" for name, kept in autoencoders(model)) or "none"
         raise ValueError(f"{model} has no autoencoder of {hook} with k {k}: there are {there}")
+    sums.check(file)
     return {name: tensor if name == "k" else tensor.float() for name, tensor in load_file(file).items()}

@@ -368,6 +368,21 @@ def train_sae(
     raise NotImplementedError("write train_sae")
 
 
+# sae.attention_output_sae: Each head's share in a latent
+# 4 points, about 20 minutes. Check it with: headwork check sae.attention_output_sae
+def attention_output_sae(
+    W_enc: Tensor, W_dec: Tensor, b_dec: Tensor, W_O: Tensor, z: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Whose each latent is, what it writes, and which head made it fire.
+
+    W_enc: (head * d_head, latent). W_dec: (latent, head * d_head). b_dec: (head * d_head,). W_O: (head, d_head,
+    d_model). z: (batch, position, head, d_head). Returns each head's share in each latent, (latent, head); what a unit
+    of each latent writes, (latent, d_model); and each head's part of the pre-activations, (batch, position, head,
+    latent), without b_enc.
+    """
+    raise NotImplementedError("write attention_output_sae")
+
+
 # sae.top_contexts: Contexts from all over the range
 # 4 points, about 20 minutes. Check it with: headwork check sae.top_contexts
 def top_contexts(activity: Tensor, tokens: Tensor, depths: list[float], count: int, radius: int) -> dict[str, Tensor]:
