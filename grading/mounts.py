@@ -31,12 +31,13 @@ OURS = [
     "grading/wire.py",
     "grading/worker.py",
 ]
-# What a chapter that allows headwork.models gets of it: the class, its hooks, and what reads it from a file. Recipes,
-# measures, planted weights and what else may come there can hold answers, and are left out.
+# What a chapter that allows headwork.models gets of it: the class, its hooks and edges, and what reads it from a file.
+# Recipes, measures, planted weights and what else may come there can hold answers, and are left out.
 SHOWN_OF_MODELS = [
     "__init__.py",
     "config.py",
     "convert.py",
+    "edges.py",
     "gpt2.py",
     "gpt2_tokenizer.py",
     "hooks.py",

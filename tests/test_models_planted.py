@@ -205,6 +205,20 @@ def test_elsewhere_the_gradient_shows_a_third_of_the_effect_or_more(family):
     assert len(shares) == 2 and min(shares) > 0.3 and max(shares) < 1.01
 
 
+@pytest.mark.parametrize("seed", SEEDS + MORE_SEEDS)
+def test_what_is_undone_has_no_slope_and_a_large_effect(seed):
+    """At the corrupted run. On the way to the logits and by the MLP the slopes are opposite; the effects are not."""
+    effects = effects_of("undone", seed)
+    made = effects.made
+    [head] = [node for node in made.roles if node.startswith("head")]
+    layer, number = map(int, head.removeprefix("head ").split("."))
+    logits, cache = made.model.run_with_cache(made.corrupted, f"blocks.{layer}.attn.hook_z")
+    [z] = cache.values()
+    [slope] = torch.autograd.grad(made.metric(logits).sum(), [z])
+    assert slope[:, :, number].abs().max() < 1e-12
+    assert effects.share("denoise", [the(made.edges, head, "embed")]) == pytest.approx(1, abs=1e-9)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("seed", SEEDS)
 def test_decoys_look_better_than_the_head_that_works(seed):

@@ -2,7 +2,7 @@
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
-from headwork.checkers.ioi.questions import of, sweep_cases
+from headwork.checkers.ioi.questions import NOTHING_LEFT, of, sweep_cases
 
 ask = Exercise("attribution_patch", batch=["clean", "corrupted", "end", "directions"], seconds=30)
 ask.cases(sweep_cases)
@@ -10,9 +10,7 @@ ask.cases(sweep_cases)
 ask.checks(
     equal("streams", title="estimates each patch of the residual stream to first order", weight=2),
     equal("heads", title="estimates each patch of a head to first order", weight=2),
-    equal(
-        "the model is as it was", title="leaves no hook and no gradient in the model, its weights as before", weight=0.5
-    ),
+    equal("the model is as it was", title=NOTHING_LEFT, weight=0.5),
 )
 
 HOOKED = """

@@ -8,7 +8,7 @@ from torch import Tensor
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
 from headwork.checkers.inputs import Rng
-from headwork.checkers.ioi.questions import of, questions
+from headwork.checkers.ioi.questions import NOTHING_LEFT, of, questions
 from headwork.checkers.probing import Case
 
 ask = Exercise("attribution_patch_qk", batch=["clean", "corrupted", "end", "directions"], seconds=60)
@@ -31,9 +31,7 @@ def _sharper(name: str, weight: Tensor) -> Tensor:
 ask.checks(
     equal("queries", title="estimates the patch of each query, with its row of the pattern recomputed", weight=2),
     equal("keys", title="estimates the patch of each key by itself, with the pattern recomputed", weight=2),
-    equal(
-        "the model is as it was", title="leaves no hook and no gradient in the model, its weights as before", weight=0.5
-    ),
+    equal("the model is as it was", title=NOTHING_LEFT, weight=0.5),
 )
 
 HOOKED = """

@@ -15,6 +15,7 @@ from headwork.models.planted import Planted, planted
 
 HOUSE_VOCAB = 1792  # tokens that house knows, whatever the prompts say
 DONE_TO_THE_MODEL = "leaves no hook in the model, and its weights as they were"
+NOTHING_LEFT = "leaves no hook and no gradient in the model, its weights as before"
 
 
 def prompts(rng: Rng, vocab: int, batch: int, length: int) -> dict[str, Tensor]:

@@ -13,12 +13,14 @@ A seed gives other heads, layers, tokens, positions and clutter. Those of seed 0
 
 from collections.abc import Callable
 
+from headwork.models.edges import Edge, every_edge, nodes
 from headwork.models.planted.backup import backup
 from headwork.models.planted.cancelling import cancelling
 from headwork.models.planted.gates import and_gate, or_gate
 from headwork.models.planted.k_composition import decoys, k_composition, normed, saturated
 from headwork.models.planted.q_composition import q_composition
-from headwork.models.planted.truth import Edge, Joint, Planted, every_edge, nodes
+from headwork.models.planted.truth import Joint, Planted
+from headwork.models.planted.undone import undone
 from headwork.models.planted.v_composition import v_composition
 
 __all__ = ["FAMILIES", "PREFIX", "Edge", "Joint", "Planted", "every_edge", "nodes", "planted"]
@@ -35,6 +37,7 @@ FAMILIES: dict[str, Callable[[str, int], Planted]] = {
     "decoys": decoys,
     "layer-norm": normed,
     "backup": backup,
+    "undone": undone,
 }
 
 

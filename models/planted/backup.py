@@ -8,8 +8,9 @@ the name that has been written already: while the mover works it writes next to 
 import torch
 from torch import Tensor
 
+from headwork.models.edges import Edge
 from headwork.models.planted.plan import CODE, Plan, pick, reads, same, writes
-from headwork.models.planted.truth import Edge, Joint, Planted, tokens_of
+from headwork.models.planted.truth import Joint, Planted, tokens_of
 
 LENGTH = 12
 FLAG = CODE - 1  # the place of a code that no name has; in a head's keys there is, in its stead, whether it is a name

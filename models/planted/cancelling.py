@@ -1,7 +1,8 @@
 """A cancelling pair: two heads each move the answer, by as much one way as the other. Together they do nothing."""
 
+from headwork.models.edges import Edge
 from headwork.models.planted.plan import SYMBOLS, Plan, pick
-from headwork.models.planted.truth import Edge, Joint, Planted, tokens_of
+from headwork.models.planted.truth import Joint, Planted, tokens_of
 
 LENGTH = 11
 

@@ -2,8 +2,9 @@
 
 import torch
 
+from headwork.models.edges import Edge
 from headwork.models.planted.plan import CODE, Plan, code, pick, reads, same, shifted, writes
-from headwork.models.planted.truth import Edge, Joint, Planted, tokens_of
+from headwork.models.planted.truth import Joint, Planted, tokens_of
 
 LENGTH = 10
 

@@ -4,8 +4,9 @@ Its relatives: `saturated`, whose softmax has no gradient left; `decoys`, in whi
 better than itself and are read by nobody; `layer-norm`, with LayerNorm.
 """
 
+from headwork.models.edges import Edge
 from headwork.models.planted.plan import LAYERS, SHARP, SYMBOLS, Plan, pick, reads, same, shifted, writes
-from headwork.models.planted.truth import Edge, Planted, tokens_of
+from headwork.models.planted.truth import Planted, tokens_of
 
 SOFT = 4.0  # in the units of SHARP: a key gets 4 times the weight of an unmatched one, a fourth to a half of all
 TASK = "The last token stood in the prompt before: after it comes what came after it then."

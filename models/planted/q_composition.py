@@ -1,7 +1,8 @@
 """Q-composition: the queries of one head are made from what another wrote. A token names a place to look at."""
 
+from headwork.models.edges import Edge
 from headwork.models.planted.plan import CODE, SHARP, Plan, reads, same, writes
-from headwork.models.planted.truth import Edge, Planted, tokens_of
+from headwork.models.planted.truth import Planted, tokens_of
 
 LENGTH = 13
 

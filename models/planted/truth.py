@@ -1,30 +1,16 @@
 """What is known of a planted model: its prompts, its metric, and the edges that its answer runs through.
 
-Nodes are 'embed', 'pos', 'head 0.1' (layer 0, head 1), 'mlp 0' and 'logits'. A node's output is what it adds to the
-residual stream; `b_O` and the MLPs' `b_out` belong to no node. An edge says where that output is read.
+Nodes and edges are those of `headwork.models.edges`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from headwork.models.config import Config
+from headwork.models.edges import Edge, nodes
 from headwork.models.gpt2 import GPT2
-
-
-class Edge(NamedTuple):
-    """From the node that writes to one that reads: to the queries, keys or values of a head, or to an MLP or logits."""
-
-    sender: str
-    receiver: str
-    input: Literal["q", "k", "v", ""] = ""  # of a head; nothing else has more than one
-
-    def __str__(self) -> str:
-        return f"{self.sender} -> {self.receiver}{self.input and '.' + self.input}"
-
 
 # noise: in a run on the clean prompt, the receiver gets what the sender wrote on the corrupted one. denoise: the other
 # way round. cut: in a run on the clean prompt, the receiver gets nothing from the sender. All else is computed anew.
@@ -69,30 +55,6 @@ class Planted:
     def idle(self) -> list[str]:
         """The nodes without effect: heads and MLPs of which no edge is true."""
         return [node for node in nodes(self.model.config) if node not in self.roles and node not in ("embed", "pos")]
-
-
-def nodes(config: Config) -> list[str]:
-    """Every node that writes, in the order of the model."""
-    found = ["embed", "pos"]
-    for layer in range(config.n_layers):
-        found += [f"head {layer}.{head}" for head in range(config.n_heads)]
-        found += [] if config.attn_only else [f"mlp {layer}"]
-    return found
-
-
-def every_edge(config: Config) -> Iterator[Edge]:
-    """All edges that a model of this configuration has. Heads of one layer do not read each other."""
-    before = ["embed", "pos"]
-    for layer in range(config.n_layers):
-        heads = [f"head {layer}.{head}" for head in range(config.n_heads)]
-        for head in heads:
-            for sender in before:
-                yield from (Edge(sender, head, "q"), Edge(sender, head, "k"), Edge(sender, head, "v"))
-        before += heads
-        if not config.attn_only:
-            yield from (Edge(sender, f"mlp {layer}") for sender in before)
-            before.append(f"mlp {layer}")
-    yield from (Edge(sender, "logits") for sender in before)
 
 
 def tokens_of(rows: list[list[int]]) -> Tensor:

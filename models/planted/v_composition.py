@@ -1,7 +1,8 @@
 """V-composition: the values of one head are made from what another wrote. A token travels in two steps."""
 
+from headwork.models.edges import Edge
 from headwork.models.planted.plan import SHARP, SYMBOLS, Plan, pick, reads, same, shifted, writes
-from headwork.models.planted.truth import Edge, Planted, tokens_of
+from headwork.models.planted.truth import Planted, tokens_of
 
 LENGTH = 12
 

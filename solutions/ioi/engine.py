@@ -27,7 +27,10 @@ class Trace:
     k: list[Tensor] = field(default_factory=list)
     v: list[Tensor] = field(default_factory=list)
     z: list[Tensor] = field(default_factory=list)
-    mlp: list[Tensor] = field(default_factory=list)  # what the layer's MLP writes, (batch, position, d_model)
+    attn: list[Tensor] = field(
+        default_factory=list
+    )  # what the layer's heads write with b_O, (batch, position, d_model)
+    mlp: list[Tensor] = field(default_factory=list)  # what its MLP writes, of that shape
 
 
 class Engine:
@@ -94,10 +97,11 @@ class Engine:
             trace.pre.append(stream)
             q, k, v = self.qkv(layer, stream)
             z = mix(q, k, v)
-            middle = stream + self.write(layer, z)
-            written = self.mlp(layer, middle)
-            stream = middle + written
-            for name, value in (("q", q), ("k", k), ("v", v), ("z", z), ("mlp", written)):
+            by_heads = self.write(layer, z)
+            middle = stream + by_heads
+            by_mlp = self.mlp(layer, middle)
+            stream = middle + by_mlp
+            for name, value in (("q", q), ("k", k), ("v", v), ("z", z), ("attn", by_heads), ("mlp", by_mlp)):
                 getattr(trace, name).append(value)
         return trace, stream
 

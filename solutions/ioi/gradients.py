@@ -63,6 +63,35 @@ def attribution_patch_qk(
     ### END SOLUTION
 
 
+def grad_drop(model: GPT2, clean: Tensor, corrupted: Tensor, end: Tensor, metric: Metric) -> Tensor:
+    """How much each head may matter: the mean size of its first-order estimates with one layer's gradient dropped each.
+
+    For every layer in turn, no gradient goes through what this layer's heads and its MLP write; the head's estimate is
+    then that of `attribution_patch`, and its absolute value is taken. A head's own layer gives 0, so the sum over the
+    layers is divided by their number less one. The model has two layers or more. clean, corrupted: tokens,
+    (batch, position). end: (batch,), the position whose logits the metric is given, (batch, d_vocab), to return a
+    number a prompt, (batch,). Returns (layer, head, batch).
+    """
+    ### BEGIN SOLUTION
+    engine = Engine(model, end)
+    with torch.no_grad():
+        donor, _ = engine.run(clean)
+    with torch.enable_grad():
+        base, after = engine.run(corrupted)
+        total = engine.unpatched(after, metric).sum()
+    moved = torch.stack(donor.z) - torch.stack(base.z).detach()  # (layer, batch, position, head, d_head)
+    found = moved.new_zeros(len(moved), model.config.n_heads, len(clean))
+    for dropped in engine.layers:
+        written = [each for each in (base.attn[dropped], base.mlp[dropped]) if each.requires_grad]
+        hooks = [each.register_hook(torch.zeros_like) for each in written]
+        slopes = torch.autograd.grad(total, base.z, retain_graph=True)
+        for hook in hooks:
+            hook.remove()
+        found += torch.einsum("lbphd,lbphd->lhb", moved, torch.stack(slopes)).abs()
+    return found / (len(engine.layers) - 1)
+    ### END SOLUTION
+
+
 def _by_layer(q: Tensor, k: Tensor, v: Tensor, new_q: Tensor, new_k: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
     """The effects of each new query, and of each new key, in one layer: (head, position, batch) each.
 
