@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from headwork.models import GPT2
+from headwork.models.edges import Edge
 from torch import Tensor, nn
 
 
@@ -328,6 +329,47 @@ def attribution_patch_qk(
     (layer, head, position, batch).
     """
     raise NotImplementedError("write attribution_patch_qk")
+
+
+# ioi.grad_drop: With one layer's gradient dropped
+# 5 points, about 30 minutes. Check it with: headwork check ioi.grad_drop
+def grad_drop(model: GPT2, clean: Tensor, corrupted: Tensor, end: Tensor, metric: Metric) -> Tensor:
+    """How much each head may matter: the mean size of its first-order estimates with one layer's gradient dropped each.
+
+    For every layer in turn, no gradient goes through what this layer's heads and its MLP write; the head's estimate is
+    then that of `attribution_patch`, and its absolute value is taken. A head's own layer gives 0, so the sum over the
+    layers is divided by their number less one. The model has two layers or more. clean, corrupted: tokens,
+    (batch, position). end: (batch,), the position whose logits the metric is given, (batch, d_vocab), to return a
+    number a prompt, (batch,). Returns (layer, head, batch).
+    """
+    raise NotImplementedError("write grad_drop")
+
+
+# ioi.edge_attribution: Every edge by one gradient
+# 6 points, about 40 minutes. Check it with: headwork check ioi.edge_attribution
+def edge_attribution(model: GPT2, clean: Tensor, corrupted: Tensor, end: Tensor, metric: Metric) -> dict[Edge, Tensor]:
+    """First-order estimates of what noising each edge by itself adds to the clean metric.
+
+    clean, corrupted: tokens, (batch, position). end: (batch,), the position whose logits the metric is given,
+    (batch, d_vocab), to return a number a prompt, (batch,). Returns (batch,) for each of `every_edge(model.config)`.
+    """
+    raise NotImplementedError("write edge_attribution")
+
+
+# ioi.acdc: Prune from the output
+# 4 points, about 25 minutes. Check it with: headwork check ioi.acdc
+Loss = Callable[[Tensor], Tensor]  # which edges are kept, (..., receiver, sender) booleans, to a loss, (...)
+
+
+@torch.no_grad()
+def acdc(run: Loss, edges: Tensor, threshold: float) -> Tensor:
+    """The edges that are left when all have gone without which the loss rises by less than `threshold`.
+
+    edges: (receiver, sender), booleans; both axes are in the order of the computation. From the last receiver to the
+    first, and for each from its last sender to the first, an edge is left out for good when the loss without it, less
+    the loss with all that are still kept, is below the threshold. Returns (receiver, sender), booleans.
+    """
+    raise NotImplementedError("write acdc")
 
 
 # ioi.subspace_patch: Patch a subspace
