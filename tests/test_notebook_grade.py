@@ -12,10 +12,12 @@ from headwork.tests import notebooks
 from headwork.tests.commands import headwork
 from headwork.tests.notebooks import EVIL, Book, code, source_of
 
-WAYS = {
-    "gpt2": ["filled", "cluttered"],
-    "induction": ["filled", "backwards", "cluttered", "from_colab", "from_vscode", "from_jupyterlab"],
-    "tensors": ["filled", "backwards", "cluttered"],
+WAYS = {  # the chapter that is graded fastest in every way, each of the others in one of the harder ones
+    "tensors": ["filled", "backwards", "cluttered", "from_colab", "from_vscode", "from_jupyterlab"],
+    "gpt2": ["cluttered"],
+    "induction": ["cluttered"],
+    "ioi": ["backwards"],
+    "sae": ["filled"],
 }
 
 # Answers to `tensors.batched_dot`, a notebook's cells each.
