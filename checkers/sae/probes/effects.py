@@ -93,10 +93,8 @@ def label_and_predict(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         yield "latents", torch.stack(sets)
         few = answer.draw_latents(case.density, 3 * len(case.density), generator(case.seed))
         yield "all of them", torch.as_tensor(few).sort().values
-        yield (
-            "the same generator",
-            [torch.as_tensor(answer.draw_latents(case.density, case.count, generator(case.seed))) for _ in range(2)],
-        )
+        for name in ("once", "again"):
+            yield name, torch.as_tensor(answer.draw_latents(case.density, case.count, generator(case.seed)))
     elif case.kind == "places":
         yield from _drawn_places(answer, case)
     else:
@@ -104,18 +102,19 @@ def label_and_predict(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
         def label(context: Tensor) -> float:
             seen.append(context)
-            return float(case.scores[int(context[-1])] + case.weight * len(context) + case.first[int(context[0])])
+            value = case.scores[int(context[-1])] + case.weight * len(context) + case.first[int(context[0])]
+            return float(value)
 
         score = answer.label_and_predict(label, case.activity, case.tokens, case.count, generator(case.seed))
-        yield "score", score
-        yield "contexts", sorted(tuple(each.tolist()) for each in seen)
+        yield "score", torch.as_tensor(score, dtype=case.activity.dtype)
+        yield "contexts", sorted(" ".join(map(str, each.tolist())) for each in seen)
 
 
 def _number_of(chosen: Tensor, many: int) -> Tensor:
-    """A set of two below `many` as one number; -1 when it is no such set."""
+    """A set of two below `many` as one number, `smaller * many + larger`; the number after all for what is no set."""
     pair = sorted(chosen.flatten().tolist())
-    if len(pair) != 2 or pair[0] == pair[1]:
-        return torch.tensor(-1)
+    if len(pair) != 2 or not 0 <= pair[0] < pair[1] < many:
+        return torch.tensor(many * many)
     return torch.tensor(int(pair[0]) * many + int(pair[1]))
 
 
@@ -127,12 +126,12 @@ def _drawn_places(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         seen: list[int] = []
 
         def label(context: Tensor, seen: list[int] = seen) -> float:
-            seen.append(int(context[-1]))
+            seen.append(int(context[-1]) - case.shift)
             return 0.0
 
         answer.label_and_predict(label, case.activity, case.tokens, 2, source)
-        active = case.activity.flatten() > 0
+        active = (case.activity.flatten() > 0).tolist()
         for kind, sets in drawn.items():
-            sets.append(_number_of(torch.tensor([each for each in seen if bool(active[each]) is kind]), many))
+            sets.append(_number_of(torch.tensor([each for each in seen if active[each] is kind]), many))
     for kind, sets in drawn.items():
         yield "active places" if kind else "silent places", torch.stack(sets)
