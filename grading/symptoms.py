@@ -73,7 +73,9 @@ def _factor(got: Tensor, want: Tensor) -> str:
     if want.numel() < 2 or not _close(got, scale * want) or scale == 0 or abs(scale - 1) < 1e-3:
         return ""  # a single number is always some multiple, and '1 times' explains nothing
     return (
-        "Its sign is flipped." if abs(scale + 1) < 1e-5 else f"Everything is {scale.item():.4g} times what is expected."
+        "Its sign is flipped: everything is -1 times what is expected."
+        if abs(scale + 1) < 1e-5
+        else f"Everything is {scale.item():.4g} times what is expected."
     )
 
 

@@ -94,33 +94,36 @@ class Graph:
 
         wrote: a list to put in what each node wrote, (set, batch, position, d_model) each.
         """
+        return self.mixed((self.edges & ~kept).to(self.model.embed.W_E.dtype), wrote)
+
+    def mixed(self, share: Tensor, wrote: list[Tensor] | None = None) -> Tensor:
+        """As `run`, with a share of each edge that is replaced, (set, receiver, sender), from 0 to 1."""
         model, config = self.model, self.model.config
         wrote = [] if wrote is None else wrote
         embedded = model.embed(self.tokens), model.pos_embed(self.tokens)
-        wrote += [each.expand(len(kept), *each.shape) for each in embedded]
+        wrote += [each.expand(len(share), *each.shape) for each in embedded]
         stream, row = wrote[0] + wrote[1], 0
         for layer in range(config.n_layers):
             block: Any = model.blocks[layer]
-            heads = self._attention(block, self._read(kept[:, row : row + 3 * config.n_heads], stream, wrote))
+            heads = self._attention(block, self._read(share[:, row : row + 3 * config.n_heads], stream, wrote))
             row += 3 * config.n_heads
             wrote += heads.unbind(2)
             stream = stream + heads.sum(2) + block.attn.b_O
             if not config.attn_only:
-                normed = _norm(block.ln2, self._read(kept[:, row : row + 1], stream, wrote)[:, :, 0])
+                normed = _norm(block.ln2, self._read(share[:, row : row + 1], stream, wrote)[:, :, 0])
                 hidden = block.mlp.activation(normed @ block.mlp.W_in + block.mlp.b_in)
                 wrote.append(hidden @ block.mlp.W_out)
                 stream, row = stream + wrote[-1] + block.mlp.b_out, row + 1
         unembed: Any = model.unembed
-        final = self._read(kept[:, row:], stream, wrote)[:, :, 0]
+        final = self._read(share[:, row:], stream, wrote)[:, :, 0]
         logits: Tensor = _norm(model.ln_final, final) @ unembed.W_U + unembed.b_U
         return logits
 
-    def _read(self, kept: Tensor, stream: Tensor, wrote: list[Tensor]) -> Tensor:
+    def _read(self, share: Tensor, stream: Tensor, wrote: list[Tensor]) -> Tensor:
         """What some receivers read of the stream, (set, batch, receiver, position, d_model)."""
-        gone = (self.edges[-1] & ~kept)[..., : len(wrote)].to(stream.dtype)  # (set, receiver, sender)
         now = torch.stack(wrote)  # (sender, set, batch, position, d_model)
         other = -now if self.instead is None else self.instead[: len(wrote), None] - now
-        return stream.unsqueeze(2) + torch.einsum("xrs,sxbpm->xbrpm", gone, other)
+        return stream.unsqueeze(2) + torch.einsum("xrs,sxbpm->xbrpm", share[..., : len(wrote)], other)
 
     def _attention(self, block: Any, read: Tensor) -> Tensor:
         """What each head writes without b_O, (set, batch, head, position, d_model); read: queries', keys', values'."""

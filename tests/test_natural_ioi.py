@@ -296,4 +296,4 @@ def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, style, body):
     verdict = grade(grader, name, body)
     print(f"{name}: {style}: {verdict.status}: {verdict.message}")
     assert verdict.status in ("failed", "error") and verdict.points < verdict.out_of, verdict
-    assert len(verdict.message) >= 20, verdict
+    assert len(verdict.message) > 20, verdict
