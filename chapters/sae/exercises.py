@@ -383,6 +383,48 @@ def attention_output_sae(
     raise NotImplementedError("write attention_output_sae")
 
 
+# sae.transcoder: A transcoder
+# 4 points, about 20 minutes. Check it with: headwork check sae.transcoder
+class Transcoder(nn.Module):
+    """Describes what an MLP makes of its input by few latents, and by a matrix that skips them."""
+
+    def __init__(self, d_in: int, d_out: int, latents: int):
+        super().__init__()
+        self.W_enc = nn.Parameter(torch.randn(d_in, latents) * d_in**-0.5)
+        self.b_enc = nn.Parameter(torch.zeros(latents))
+        self.W_dec = nn.Parameter(torch.zeros(latents, d_out))
+        self.b_dec = nn.Parameter(torch.zeros(d_out))
+        self.W_skip = nn.Parameter(torch.zeros(d_in, d_out))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (batch, d_in), what the MLP reads. Returns what it is to write, (batch, d_out), and (batch, latent)."""
+        raise NotImplementedError("write Transcoder.forward")
+
+
+def transcoder_loss(written: Tensor, made: Tensor, latents: Tensor, W_dec: Tensor, coefficient: float) -> Tensor:
+    """The squared error, summed over d_out, and L1 of the latents times the lengths of their rows; the batch's mean.
+
+    written, made: (batch, d_out). latents: (batch, latent). W_dec: (latent, d_out). Returns a number.
+    """
+    raise NotImplementedError("write transcoder_loss")
+
+
+def latent_connections(earlier: Transcoder, later: Transcoder) -> Tensor:
+    """How much a unit of each earlier latent adds to each later pre-activation, directly: (earlier, later latent)."""
+    raise NotImplementedError("write latent_connections")
+
+
+# sae.linearise_mlp: An MLP near an input
+# 4 points, about 20 minutes. Check it with: headwork check sae.linearise_mlp
+def linearise_mlp(x: Tensor, directions: Tensor, W_in: Tensor, b_in: Tensor, W_out: Tensor) -> tuple[Tensor, Tensor]:
+    """What adding a direction to an MLP's input does to its output: by its derivative at the input, and in truth.
+
+    x: (batch, d_model), the input. directions: (direction, d_model). W_in: (d_model, d_mlp). b_in: (d_mlp,).
+    W_out: (d_mlp, d_model). The bend is GELU with tanh. Returns two tensors, (batch, direction, d_model).
+    """
+    raise NotImplementedError("write linearise_mlp")
+
+
 # sae.top_contexts: Contexts from all over the range
 # 4 points, about 20 minutes. Check it with: headwork check sae.top_contexts
 def top_contexts(activity: Tensor, tokens: Tensor, depths: list[float], count: int, radius: int) -> dict[str, Tensor]:
@@ -404,3 +446,64 @@ def latent_logits(model: GPT2, W_dec: Tensor, residual: Tensor) -> Tensor:
     before the final norm, whose scale is taken as given. Returns (latent, vocab); each row has the mean 0.
     """
     raise NotImplementedError("write latent_logits")
+
+
+# sae.ablate_and_steer: Ablate a latent, and steer by it
+# 5 points, about 25 minutes. Check it with: headwork check sae.ablate_and_steer
+Run = Callable[[Callable[[Tensor], Tensor]], Tensor]
+
+
+def ablate_and_steer(run: Run, sae: SAE, latent: int, strength: float, directions: Tensor) -> dict[str, Tensor]:
+    """What taking a latent out, and putting it in, does to the predictions; and what random directions do instead.
+
+    sae: takes (batch, d_model), gives a reconstruction and latents, and has `W_dec`. strength: how much of the latent
+    is put in, at every position. directions: (control, d_model), of any length. Returns Kullback-Leibler divergences
+    from the unchanged predictions, in nats: 'ablated', a number, over the positions where the latent is active;
+    'ablated at random', (control,); 'steered', over all positions; and 'steered at random', (control,).
+    """
+    raise NotImplementedError("write ablate_and_steer")
+
+
+# sae.label_and_predict: A label on places that nobody has read
+# 5 points, about 25 minutes. Check it with: headwork check sae.label_and_predict
+def draw_latents(density: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Different latents drawn evenly from all that are ever active: (count,), or fewer where there are fewer.
+
+    density: (latent,), 0 for a dead one. All randomness comes from `generator`.
+    """
+    raise NotImplementedError("write draw_latents")
+
+
+def label_and_predict(
+    label: Callable[[Tensor], float], activity: Tensor, tokens: Tensor, count: int, generator: torch.Generator
+) -> float:
+    """How well a label tells where a latent is active: the chance that it puts an active place above a silent one.
+
+    label: called with a text up to and with a token, (length,), gives a number, larger where the latent should be
+    active. activity: (text, position). tokens: (text, position). `count` active places are drawn and `count` silent
+    ones, or all where there are fewer. A pair that the label finds equal counts one half.
+    """
+    raise NotImplementedError("write label_and_predict")
+
+
+# sae.error_against_noise: An error, beside noise of its size
+# 6 points, about 30 minutes. Check it with: headwork check sae.error_against_noise
+def same_size_noise(x: Tensor, reconstruction: Tensor, kind: str, generator: torch.Generator) -> Tensor:
+    """Activations as far from `x` as the reconstruction is, each in a random direction.
+
+    x, reconstruction: (batch, d_model). kind: 'isotropic', all directions alike; 'covariance', normal with the errors'
+    mean outer product; 'norm', all directions alike among those that keep the reconstruction's length too. Returns
+    (batch, d_model).
+    """
+    raise NotImplementedError("write same_size_noise")
+
+
+def error_against_noise(
+    run: Callable[[Callable[[Tensor], Tensor]], Tensor], sae: SAE, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """The loss that the reconstruction adds, and what noise of each kind adds, in nats.
+
+    run: called with a change of the activation, (batch, position, d_model), gives the loss of each token. sae: takes
+    (batch, d_model). The noise is drawn in the order of KINDS. Returns numbers: 'error', and one for each kind.
+    """
+    raise NotImplementedError("write error_against_noise")
