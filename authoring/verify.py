@@ -52,7 +52,7 @@ def run(
     Raises UnknownExercise and ChapterError before any grading.
     """
     asked = _asked(ids)
-    options = {"mutate": mutate, "slow": slow, "seeds": seeds}
+    options: dict[str, Any] = {"mutate": mutate, "slow": slow, "seeds": seeds}
     with _bar() as bar:
         task = bar.add_task("", total=sum(steps(id, seeds, mutate) for id in asked))
 

@@ -22,6 +22,7 @@ def at_most(seconds: float) -> Iterator[None]:
     main thread only, so another thread asks the interpreter to raise here.
     """
     here, lock, done = threading.get_ident(), threading.Lock(), False
+    timer: threading.Timer
     computed, waited = _computing_time(here), time.monotonic
     end, last = computed() + seconds, waited() + WAIT * seconds
 

@@ -99,13 +99,13 @@ def test_words_are_coloured_by_share_and_letters_are_only_letters():
 
 
 def test_the_frontier_joins_ours_and_marks_yours():
-    ours = [{"bits": 100, "added": 0.1, "fvu": 0.2, "l0": 8, "latents": 512}, {**LADDER, "bits": 200}]
+    ours = [{"bits": 100.0, "added": 0.1, "fvu": 0.2, "l0": 8, "latents": 512}, {**LADDER, "bits": 200}]
     lines = frontier(ours, [LADDER], "added").to_dict()["layer"]
     assert [each["mark"]["type"] for each in lines] == ["line", "point", "point"]
     assert min(each["loss"] for each in frontier(ours, [], "fvu").to_dict()["layer"][0]["data"]["values"]) == LEAST
 
 
-LADDER = {"bits": 150, "added": 0.05, "fvu": 0.0, "l0": 16, "latents": 512, "hook": HOOK}
+LADDER = {"bits": 150.0, "added": 0.05, "fvu": 0.0, "l0": 16, "latents": 512}
 
 
 # ---- the page
@@ -149,7 +149,9 @@ def test_latents_are_read_drawn_and_ablated(home):
 
 def test_a_file_is_scored_and_its_point_stays(home, monkeypatch):
     monkeypatch.setattr(score, "TOKENS", 2000)
-    monkeypatch.setattr(score.score, "__kwdefaults__", {**score.score.__kwdefaults__, "tokens": 2000, "sample": 2000})
+    usual = score.score
+    few = {"tokens": 2000, "sample": 2000}
+    monkeypatch.setattr(score, "score", lambda *claim, **settings: usual(*claim, **settings, **few))
     app = opened(panel.ID, "autoencoder")
     assert not app.exception and "fewer bits" in html(app)
     file = save(load_autoencoder(HOOK, K))

@@ -38,7 +38,7 @@ ask.checks(
 )
 
 MLP = 'return F.gelu(stream @ W_in + b_in, approximate="tanh") @ W_out'
-JVP = "_, linear = torch.func.jvp(mlp, (here,), (ways,))"
+JVP = "linear = torch.func.jvp(mlp, (here,), (ways,))[1]"
 RETURN = "return linear, mlp(here + ways) - mlp(here)"
 
 ask.mistakes(
@@ -49,17 +49,17 @@ ask.mistakes(
     ),
     edit(
         JVP,
-        "_, linear = torch.func.jvp(mlp, (here * 0,), (ways,))",
+        "linear = torch.func.jvp(mlp, (here * 0,), (ways,))[1]",
         "The derivative is taken at zero: take it at each input.",
     ),
     edit(
         JVP,
-        "_, linear = torch.func.jvp(mlp, (here + ways,), (ways,))",
+        "linear = torch.func.jvp(mlp, (here + ways,), (ways,))[1]",
         "The derivative is taken after the direction was added: take it at the input.",
     ),
     edit(
         JVP,
-        "_, linear = torch.func.jvp(mlp, (here.mean(0, keepdim=True) + 0 * here,), (ways,))",
+        "linear = torch.func.jvp(mlp, (here.mean(0, keepdim=True) + 0 * here,), (ways,))[1]",
         "The derivative is taken at the mean input: each input has its own.",
     ),
     edit(JVP, "linear = ways @ W_in @ W_out", "The bend is left out: its slope at the input multiplies each neuron."),
@@ -75,17 +75,17 @@ ask.mistakes(
     ),
     edit(
         JVP,
-        "_, linear = torch.func.jvp(mlp, (here,), (ways,))\n    linear = linear + mlp(here)",
+        "linear = torch.func.jvp(mlp, (here,), (ways,))[1]\n    linear = linear + mlp(here)",
         "The output at the input is added: asked is the change alone.",
     ),
     edit(
         JVP,
-        "_, linear = torch.func.jvp(mlp, (here,), (ways / ways.norm(dim=-1, keepdim=True),))",
+        "linear = torch.func.jvp(mlp, (here,), (ways / ways.norm(dim=-1, keepdim=True),))[1]",
         "The directions are brought to length 1: take them as they are.",
     ),
     edit(
         JVP,
-        "_, linear = torch.func.jvp(mlp, (here,), (ways.detach(),))",
+        "linear = torch.func.jvp(mlp, (here,), (ways.detach(),))[1]",
         "The directions were cut from the graph.",
     ),
     edit(RETURN, "return linear, mlp(here + ways)", "The output at the input itself is not subtracted."),

@@ -13,13 +13,14 @@ ask = Exercise("train_sae", also=("DeadLatents", "aux_k", "project_gradient", "n
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
-    for name, (batch, d_model, latents), steps, learning_rate, window, options in [
+    sizes: list[tuple[str, tuple[int, int, int], int, float, int, dict[str, Any]]] = [
         ("nobody is ever dead", (5, 4, 9), 6, 0.02, 1000, {}),
         ("latents die on the way", (6, 5, 12), 7, 0.01, 12, {}),
         ("an auxiliary loss that weighs more", (4, 3, 8), 5, 0.03, 8, {"aux": 1, "aux_weight": 0.7}),
         ("dead after one batch", (7, 6, 10), 11, 0.005, 7, {"aux": 2, "aux_weight": 0.2}),
         ("two steps of one activation", (1, 4, 7), 2, 0.05, 3, {"aux": None, "aux_weight": 0.1}),
-    ]:
+    ]
+    for name, (batch, d_model, latents), steps, learning_rate, window, options in sizes:
         shapes: dict[str, Any] = {
             "W_enc": (d_model, latents),
             "b_enc": latents,

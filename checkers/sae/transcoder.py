@@ -1,6 +1,7 @@
 """`sae.transcoder`: an MLP described by latents, its loss, and how latents of two layers are connected."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ def _(rng: Rng) -> Iterator[Case]:
         ("one input", (1, 5, 3, 8, 4), 0.05),
         ("no penalty", (4, 3, 5, 6, 2), 0.0),
     ]:
-        shapes = {
+        shapes: dict[str, Any] = {
             "W_enc": (d_in, latents),
             "b_enc": latents,
             "W_dec": (latents, d_out),

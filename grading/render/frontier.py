@@ -31,7 +31,8 @@ def frontier(
     if yours:
         mark = _points(yours, "yours", loss).mark_point(color=AMBER, filled=True, shape="diamond", size=160, opacity=1)
         layers.append(mark.encode(x, y, tooltip=about))
-    drawn: altair.LayerChart = altair.layer(*layers).properties(width="container", height=220)
+    picture: Any = altair.layer(*layers).properties(width="container", height=220)
+    drawn: altair.LayerChart = picture
     return drawn
 
 

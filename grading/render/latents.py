@@ -25,7 +25,8 @@ def densities(density: Sequence[float], mine: float) -> "altair.LayerChart":
     if mine > 0:
         rule = altair.Chart(altair.Data(values=[{"low": mine}])).mark_rule(color=AMBER, strokeWidth=2)
         layers.append(rule.encode(x))
-    drawn: altair.LayerChart = altair.layer(*layers).properties(width="container", height=120)
+    picture: Any = altair.layer(*layers).properties(width="container", height=120)
+    drawn: altair.LayerChart = picture
     return drawn
 
 
