@@ -5,7 +5,9 @@ the prose are the tests below.
 """
 
 import contextlib
+import importlib.util
 import io
+import json
 import os
 import re
 
@@ -114,3 +116,28 @@ def test_what_name_movers_write_is_about_the_token(told):
         space["house"], space["prompts"].tokens, space["twins"], space["end"], space["difference"], movers
     )
     assert found[0].mean() < -2 and abs(found[1].mean()) < 0.1 * abs(found[0].mean())
+
+
+def test_the_table_of_circuits_found_is_that_of_the_record():
+    """`python benchmarks/circuits_found.py --record` writes the record; what the text says of the table is below."""
+    folder = COURSE.parent / "benchmarks"
+    spec = importlib.util.spec_from_file_location("circuits_found", folder / "circuits_found.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = json.loads((folder / "records" / "circuits_found.json").read_text(encoding="utf-8"))["areas"]
+    assert f"```text\n{module.shown(found)}```" in CHAPTER.read_text(encoding="utf-8")
+    assert list(found) == list(module.ASKED)
+    for areas in found.values():
+        for ablation in module.ABLATIONS:
+            assert areas["KL"][ablation]["edge attribution"] == 0.5  # the slope at the minimum
+            assert areas["KL"][ablation]["ACDC"] > 0.5
+    gradient, pruning = "edge attribution", "ACDC"
+    for ablation in module.ABLATIONS:
+        against = found["cancelling"]
+        assert against["logit difference"][ablation][gradient] == 1 > against["logit difference"][ablation][pruning]
+        assert against["KL"][ablation][pruning] == 1
+        for metric in module.METRICS:
+            assert found["saturated"][metric][ablation][pruning] > found["saturated"][metric][ablation][gradient]
+    of_keys = found["k-composition"]["logit difference"]
+    for method in (gradient, pruning):
+        assert of_keys["mean"][method] == 1 > of_keys["resample"][method]

@@ -2,7 +2,8 @@
 
 Exact, and cheaper than whole forward passes. What a position computes depends on the nodes there and on earlier
 positions alone. Up to the first name, and at all places where no node is kept, everything is as when none is kept;
-so only the other positions are run. The last layer is run at the prompts' ends.
+so only the other positions are run. Sets that keep the same nodes of the first layers are one set up to there: what a
+layer's heads find depends on the layers below alone. The last layer is run at the prompts' ends.
 """
 
 from collections.abc import Callable, Iterable
@@ -71,7 +72,8 @@ class Bench:
             chosen = kept[list(new.values())]
             quiet = ~chosen.unflatten(1, (-1, len(PLACES)))[..., REST].any(1)  # no node outside the named places
             for group in (quiet, ~quiet):
-                for some in chosen[group].split(max(1, self.rows // len(self.data))):
+                alike = sorted(group.nonzero()[:, 0].tolist(), key=lambda index: chosen[index].tolist())  # run together
+                for some in chosen[alike].split(max(1, self.rows // len(self.data))) if alike else ():
                     found = self._run(some.to(self.device), ablation).float().cpu()
                     for mask, value in zip(some, found, strict=True):
                         self.values[ablation, mask.numpy().tobytes()] = value
@@ -119,8 +121,9 @@ class Bench:
         engine, ground = self.engine, self.ground(ablation)
         layers = kept.unflatten(1, (len(engine.layers), -1, len(PLACES)))  # (set, layer, head, place)
         at = self.all if layers[..., REST].any() else self.named  # (prompt, position)
-        place, sets = self.place.gather(1, at), len(kept)
-        stream = self._at(ground.trace.pre[0], at).expand(sets, -1, -1, -1)  # (set, prompt, position, d_model)
+        place = self.place.gather(1, at)
+        stream = self._at(ground.trace.pre[0], at)[None]  # (beginning, prompt, position, d_model)
+        begins = torch.zeros(len(kept), dtype=torch.long, device=at.device)  # which beginning is each set's
         for layer in engine.layers:
             q, k, v = engine.qkv(layer, stream)
             k, v = (self._among(new, old[layer], at) for new, old in ((k, ground.trace.k), (v, ground.trace.v)))
@@ -130,11 +133,17 @@ class Bench:
                 rows = torch.arange(len(at), device=at.device)
                 stream, q = stream[:, rows, is_end, None], q[:, rows, is_end, None]
                 queries, place = self.end[:, None], place[rows, is_end, None]
-            works = layers[:, layer][..., place].movedim(1, -1).unsqueeze(-1)  # (set, prompt, position, head, 1)
-            z = torch.where(works, mix(q, k, v, queries), self._at(ground.z[layer], queries))
-            middle = stream + engine.write(layer, z)
+            mixed = mix(q, k, v, queries)
+            _, next_begins = layers[:, : layer + 1].flatten(1).unique(dim=0, return_inverse=True)
+            first = self._first(next_begins)  # (beginning,): a set that has it
+            begins, parent = next_begins, begins[first]
+            works = (
+                layers[first, layer][..., place].movedim(1, -1).unsqueeze(-1)
+            )  # (beginning, prompt, position, head, 1)
+            z = torch.where(works, mixed[parent], self._at(ground.z[layer], queries))
+            middle = stream[parent] + engine.write(layer, z)
             stream = middle + engine.mlp(layer, middle)
-        return self.metrics(stream[:, :, 0])
+        return self.metrics(stream[:, :, 0])[begins]
 
     def metrics(self, stream: Tensor) -> Tensor:
         """The two metrics of streams at the ends: (set, prompt, d_model) to (set, prompt, metric)."""
@@ -163,6 +172,12 @@ class Bench:
         """Where these places stand in each prompt, in reading order: (prompt, position)."""
         wanted = torch.isin(self.place, torch.tensor(list(places), device=self.device))
         return wanted.nonzero()[:, 1].reshape(len(wanted), -1)
+
+    @staticmethod
+    def _first(numbers: Tensor) -> Tensor:
+        """Where each of the numbers from 0 on stands for the first time."""
+        order = numbers.argsort(stable=True)
+        return order[torch.searchsorted(numbers[order], torch.arange(int(numbers.max()) + 1, device=order.device))]
 
     @staticmethod
     def _at(value: Tensor, at: Tensor) -> Tensor:
