@@ -6,7 +6,6 @@ Learners' processes hold this file: it contains no answer.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from headwork.checkers.probing import Case, Unfit, digest
@@ -25,16 +24,10 @@ def network(case: Case) -> "GPT2":
     from headwork.models.gpt2 import GPT2
 
     config, state = case.model["config"], case.model["state"]
-    sample = next(iter(state.values()))
     if "model_type" in config:
-        return zoo.build(config, state, case.directions.dtype).to(sample.device).requires_grad_(False)
-    with torch.device("meta"):  # no time for random weights, and no numbers drawn
-        model = GPT2(Config(**config))
-    model.to(sample.dtype).to_empty(device=sample.device)
-    for bias in model.buffers():  # those of a model without biases
-        bias.zero_()
-    model.load_state_dict({key: tensor.clone() for key, tensor in state.items()})
-    return model.eval().requires_grad_(False)
+        return zoo.build(config, state, case.directions.dtype).to(case.directions.device).requires_grad_(False)
+    model = GPT2.of(Config(**config), {key: tensor.clone() for key, tensor in state.items()})
+    return model.requires_grad_(False)
 
 
 def metric(case: Case) -> Callable[[Tensor], Tensor]:
