@@ -1,7 +1,9 @@
 """What chapter `sae` says of reading latents, against brute force, differences and the text's own figures."""
 
+import json
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import torch
@@ -148,3 +150,27 @@ def test_losses_of_noise_are_those_of_a_quadratic_by_hand():
     expected = (sae(x.flatten(0, 1))[0].reshape(x.shape) - x).square().sum(-1)[:, 1:].mean()
     for cost in found.values():
         torch.testing.assert_close(cost, expected)
+
+
+def test_the_figures_of_the_circuits_latents_are_those_of_the_record():
+    record = json.loads((Path(__file__).parents[1] / "benchmarks/records/latents.json").read_text(encoding="utf-8"))
+    mentions = record["second mentions"]
+    assert f"On {mentions['places']:,} tokens, {mentions['second mentions']} of them" in TEXT
+    for each in mentions["best"]:
+        said(f"{each['auc among names']:.3f}")
+    for each in mentions["best"][:2]:
+        said(str(each["latent"]), f"{each['mean strength at second mentions']:.2f}")
+        said(f"{each['mean strength elsewhere where active']:.2f}")
+        assert f"{100 * each['second mentions among its places']:.0f} %" in TEXT
+    inside = record["inside prompts"]
+    assert f"| nothing | {inside['clean']['difference']:.2f} | 100 % | |" in TEXT
+    for name in ("971", "506", "both"):
+        row = inside[name]
+        low, high = row["random"]
+        share = f"{100 * row['receiver first']:.0f} %"
+        assert f"| {name} | {row['difference']:.2f} | {share} | {low:.2f} to {high:.2f} |" in TEXT
+    said(*(f"{cost:.4f}" for cost in record["noise"].values()))
+    each = {row["latent"]: row for row in record["used"]["each"]}
+    assert each[506]["beyond 95 %"] and not each[971]["beyond 95 %"]
+    said(f"{each[506]['U']:.1f}", f"{each[971]['U']:.1f}")
+    assert (record["used"]["drawn"], record["used"]["beyond 95 %"]) == (6, 1)

@@ -229,3 +229,14 @@ ask.mistakes(
         "Activation and reconstruction are swapped: noise is added to the activation.",
     ),
 )
+
+ask.survives(
+    "values, vectors = torch.linalg.eigh(error.T @ error / len(error))",
+    "values, vectors = torch.linalg.eigh(error.T @ error)",
+    "Every row of the noise is scaled afterwards, so a factor common to all does nothing.",
+)
+ask.survives(
+    "rest = (size.square() - along.square()).clamp(min=0).sqrt()",
+    "rest = (size.square() - along.square()).clamp(min=-1).sqrt()",
+    "A part of a vector is never longer than the vector, but for rounding.",
+)
