@@ -89,14 +89,15 @@ def second_mentions(model: GPT2, sae: SAE) -> dict[str, object]:
 def prompts(model: GPT2) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Classic prompts: tokens, the last position of each, and the tokens of the receiver and of the giver."""
     rng, rows = random.Random("latents"), []
-    encode = model.tokenizer.encode  # type: ignore[union-attr]
+    assert model.tokenizer is not None
+    encode = model.tokenizer.encode
     while len(rows) < PROMPTS:
         gift = classic(rng)
         tokens = [0, *encode(gift.text)]
         if len(tokens) < model.config.n_ctx:
             rows.append((tokens, encode(f" {gift.receiver}")[0], encode(f" {gift.others[0]}")[0]))
     tokens, _ = padded([row[0] for row in rows])
-    tokens[:, 0] = model.tokenizer.bos  # type: ignore[union-attr]
+    tokens[:, 0] = model.tokenizer.bos
     ends = torch.tensor([len(row[0]) - 1 for row in rows])
     return tokens, ends, torch.tensor([row[1] for row in rows]), torch.tensor([row[2] for row in rows])
 
