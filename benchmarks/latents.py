@@ -93,9 +93,9 @@ def prompts(model: GPT2) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     encode = model.tokenizer.encode
     while len(rows) < PROMPTS:
         gift = classic(rng)
-        tokens = [0, *encode(gift.text)]
-        if len(tokens) < model.config.n_ctx:
-            rows.append((tokens, encode(f" {gift.receiver}")[0], encode(f" {gift.others[0]}")[0]))
+        text = [0, *encode(gift.text)]
+        if len(text) < model.config.n_ctx:
+            rows.append((text, encode(f" {gift.receiver}")[0], encode(f" {gift.others[0]}")[0]))
     tokens, _ = padded([row[0] for row in rows])
     tokens[:, 0] = model.tokenizer.bos
     ends = torch.tensor([len(row[0]) - 1 for row in rows])
