@@ -9,6 +9,7 @@ setup(
     package_data={
         "headwork.chapters": ["*/chapter.md", "*/exercises.py", "*/*.ipynb"],
         "headwork.checkers.ioi.judge": ["*.json", "*.md", "references/*.json"],
+        "headwork.checkers.sae.judge": ["*.md"],
         "headwork.grading": ["schemas/*.json"],
         "headwork.models": [
             "cards/*.md",
