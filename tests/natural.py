@@ -1,5 +1,6 @@
 """What the tests of natural answers share: answers as people write them, right and wrong, put to the grader."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ START = """
 import copy
 import itertools
 import math
+import random
 
 import einops
 import numpy as np
@@ -33,6 +35,17 @@ def answers(given: Answers) -> list[Any]:
         for each in several
         for named in [isinstance(each, tuple)]
     ]
+
+
+def listed(given: list[Any]) -> list[Any]:
+    """A parameter set for each (exercise, what is special about the answer, text, and what more there is)."""
+    return [pytest.param(name, *rest, id=f"{name}: {what}") for name, what, *rest in given]
+
+
+def in_frame(frame: str, body: str) -> str:
+    """The frame with the body where its line BODY stands, as far to the right."""
+    [line] = [line for line in frame.splitlines() if line.strip() == "BODY"]
+    return frame.replace(line, textwrap.indent(body.strip(), line[: line.index("BODY")]))
 
 
 def with_said(wrong: Answers, said: Mapping[tuple[str, str], str]) -> Answers:

@@ -1,11 +1,9 @@
 """Answers to chapter `ioi` as people write them, right and wrong: patches of a few directions."""
 
-import textwrap
-
 # ruff: noqa: E501 (the lines are as long as people write them)
 import pytest
 
-from headwork.grading.submission import read_text
+from headwork.tests.natural import assert_passed, assert_rejected, grade, in_frame, listed
 
 SIGNATURES = {"subspace_patch": "value, donor, directions", "patching_illusion": "value, donor, direction, W"}
 ILLUSION = """
@@ -51,20 +49,16 @@ WRONG = [
 ]  # fmt: skip
 
 
-def grade(grader, name, body):
-    source = f"import torch\n\n\ndef {name}({SIGNATURES[name]}):\n{textwrap.indent(body.strip(), '    ')}\n"
-    return grader.grade(read_text("exercises.py", source), [f"ioi.{name}"]).verdicts[0]
+def answered(grader, name, body):
+    frame = f"def {name}({SIGNATURES[name]}):\n    BODY\n"
+    return grade(grader, f"ioi.{name}", in_frame(frame, body))
 
 
-@pytest.mark.parametrize(("name", "style", "body"), RIGHT, ids=[f"{name}: {style}" for name, style, _ in RIGHT])
-def test_a_right_answer_passes_however_it_is_written(grader, name, style, body):
-    verdict = grade(grader, name, body)
-    assert verdict.passed and verdict.points == verdict.out_of, verdict
+@pytest.mark.parametrize(("name", "body"), listed(RIGHT))
+def test_a_right_answer_passes_however_it_is_written(grader, name, body):
+    assert_passed(answered(grader, name, body))
 
 
-@pytest.mark.parametrize(("name", "style", "body"), WRONG, ids=[f"{name}: {style}" for name, style, _ in WRONG])
-def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, style, body):
-    verdict = grade(grader, name, body)
-    print(f"{name}: {style}: {verdict.status}: {verdict.message}")
-    assert verdict.status in ("failed", "error") and verdict.points < verdict.out_of, verdict
-    assert len(verdict.message) > 20, verdict
+@pytest.mark.parametrize(("name", "body"), listed(WRONG))
+def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, body):
+    assert_rejected(answered(grader, name, body))

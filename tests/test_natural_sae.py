@@ -1,21 +1,9 @@
 """Answers to chapter `sae` as people write them, right and wrong, that no checker was made from."""
 
-import textwrap
-
 # ruff: noqa: E501 (the lines are as long as people write them)
 import pytest
 
-from headwork.grading.submission import read_text
-
-START = """
-import einops
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-
-"""
+from headwork.tests.natural import assert_passed, assert_rejected, grade, in_frame, listed
 
 TOY = """
 class ToyModel(nn.Module):
@@ -320,22 +308,15 @@ return u * a
 ]  # fmt: skip
 
 
-def grade(grader, name, body):
-    frame = FRAMES[name]
-    [line] = [line for line in frame.splitlines() if line.strip() == "BODY"]
-    source = START + frame.replace(line, textwrap.indent(body.strip(), line[: line.index("BODY")]))
-    return grader.grade(read_text("exercises.py", source), [f"sae.{name}"]).verdicts[0]
+def answered(grader, name, body):
+    return grade(grader, f"sae.{name}", in_frame(FRAMES[name], body))
 
 
-@pytest.mark.parametrize(("name", "style", "body"), RIGHT, ids=[f"{name}: {style}" for name, style, _ in RIGHT])
-def test_a_right_answer_passes_however_it_is_written(grader, name, style, body):
-    verdict = grade(grader, name, body)
-    assert verdict.passed and verdict.points == verdict.out_of, verdict
+@pytest.mark.parametrize(("name", "body"), listed(RIGHT))
+def test_a_right_answer_passes_however_it_is_written(grader, name, body):
+    assert_passed(answered(grader, name, body))
 
 
-@pytest.mark.parametrize(("name", "style", "body"), WRONG, ids=[f"{name}: {style}" for name, style, _ in WRONG])
-def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, style, body):
-    verdict = grade(grader, name, body)
-    print(f"{name}: {style}: {verdict.status}: {verdict.message}")
-    assert verdict.status in ("failed", "error") and verdict.points < verdict.out_of, verdict
-    assert len(verdict.message) > 20, verdict
+@pytest.mark.parametrize(("name", "body"), listed(WRONG))
+def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, body):
+    assert_rejected(answered(grader, name, body))

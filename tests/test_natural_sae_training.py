@@ -4,9 +4,8 @@
 
 import pytest
 
-from headwork.grading.submission import read_text
+from headwork.tests.natural import assert_passed, assert_rejected, grade, listed
 
-START = "import copy\nimport random\n\nimport numpy as np\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n"
 STORE = """
 class ActivationStore:
     def __init__(self, model, hook, read, batch, capacity, seed):
@@ -157,20 +156,12 @@ WRONG = [  # the exercise, what is wrong, what stands there, and what stands the
 # fmt: on
 
 
-def grade(grader, name, source):
-    return grader.grade(read_text("exercises.py", START + source), [f"sae.{name}"]).verdicts[0]
-
-
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_right_answer_passes(grader, name):
-    verdict = grade(grader, name, SOURCES[name])
-    assert verdict.passed and verdict.points == verdict.out_of, verdict
+    assert_passed(grade(grader, f"sae.{name}", SOURCES[name]))
 
 
-@pytest.mark.parametrize(("name", "style", "old", "new"), WRONG, ids=[f"{name}: {style}" for name, style, *_ in WRONG])
-def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, style, old, new):
+@pytest.mark.parametrize(("name", "old", "new"), listed(WRONG))
+def test_a_wrong_answer_is_rejected_with_a_sentence(grader, name, old, new):
     assert SOURCES[name].count(old) == 1
-    verdict = grade(grader, name, SOURCES[name].replace(old, new))
-    print(f"{name}: {style}: {verdict.status}: {verdict.message}")
-    assert verdict.status in ("failed", "error") and verdict.points < verdict.out_of, verdict
-    assert len(verdict.message) > 20, verdict
+    assert_rejected(grade(grader, f"sae.{name}", SOURCES[name].replace(old, new)))
