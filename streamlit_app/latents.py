@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # importing these imports torch
     from headwork.checkers.sae.judge.reader import Context, Reader
 
 ID = "sae.top_contexts"
+FIRST = ("blocks.1.hook_resid_post", 16)  # the one that is shown first: all of its latents are alive
 NAMES = ("strongest", "upper quarter", "middle", "lower quarter", "weakest")
 
 
@@ -27,7 +28,9 @@ def _browser() -> None:
     from headwork.grading.render.latents import densities
     from headwork.models.dictionaries import autoencoders
 
-    hook, k = st.selectbox("Autoencoder", autoencoders(), format_func=lambda each: f"{each[0]}, k = {each[1]}")
+    there = autoencoders()
+    first = there.index(FIRST) if FIRST in there else 0
+    hook, k = st.selectbox("Autoencoder", there, first, format_func=lambda each: f"{each[0]}, k = {each[1]}")
     with st.spinner("Reading texts…"):
         reader = _reader(hook, k)
     with st.container(horizontal=True, vertical_alignment="bottom"):

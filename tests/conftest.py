@@ -18,10 +18,13 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="module")
 def grader():
     """Grades without the slow checks, with workers that a module's tests share."""
+    from headwork.grading import expect
     from headwork.grading.dispatch import Grader
 
     with Grader(slow=False) as grader:
         yield grader
+    expect.known.cache_clear()  # what a file's exercises do in all their cases: gigabytes, over all files
+    expect.observe_mistake.cache_clear()
 
 
 @pytest.fixture

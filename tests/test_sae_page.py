@@ -12,12 +12,12 @@ from headwork.checkers.sae.judge import score
 from headwork.checkers.sae.judge.reader import DEPTHS, Context, Reader
 from headwork.grading.render.frontier import LEAST, frontier
 from headwork.grading.render.latents import bins, densities
-from headwork.models.dictionaries import autoencoders, load_autoencoder
+from headwork.models.dictionaries import load_autoencoder
 from headwork.streamlit_app import frame, latents
 from headwork.streamlit_app import frontier as panel
 from headwork.streamlit_app.serve import MAIN
 
-HOOK, K = autoencoders()[0]
+HOOK, K = latents.FIRST
 
 
 @pytest.fixture(scope="module")
