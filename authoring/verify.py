@@ -54,10 +54,11 @@ def run(
     asked = _asked(ids)
     options: dict[str, Any] = {"mutate": mutate, "slow": slow, "seeds": seeds}
     with _bar() as bar:
-        task = bar.add_task("", total=sum(steps(id, seeds, mutate) for id in asked))
+        whole = {id: steps(id, seeds, mutate) for id in asked}
+        task = bar.add_task("", total=sum(whole.values()))
 
         def done(id: str, count: int | None = None) -> None:
-            bar.update(task, description=id, advance=count or steps(id, seeds, mutate))
+            bar.update(task, description=id, advance=count or whole[id])
 
         if workers > 1 and len(asked) > 1:
             from headwork.authoring.side_by_side import verify_all

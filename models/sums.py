@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 SUMS = "SHA256SUMS"
@@ -25,7 +26,7 @@ def check(file: Path) -> None:
     """
     for folder in file.parents[:2]:  # the model's own, or that of its checkpoints
         listed = _listed(folder / SUMS).get(file.relative_to(folder).as_posix())
-        if listed and file.is_file() and listed != _sum(file):
+        if listed and file.is_file() and listed != _known_sum(file, _state_of(file)):
             raise ValueError(
                 f"{file} is damaged: its SHA-256 is not the one in {folder / SUMS}. Get the file again; if you changed "
                 "it yourself, delete its line there"
@@ -37,6 +38,17 @@ def _listed(sums: Path) -> dict[str, str]:
         return {}
     lines = (line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines())
     return {words[1]: words[0] for words in lines if len(words) == 2}
+
+
+def _state_of(file: Path) -> tuple[int, int, int]:
+    about = file.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+@lru_cache(maxsize=64)
+def _known_sum(file: Path, state: tuple[int, int, int]) -> str:
+    """Graders read the same weights for case after case: a file that nobody touched is summed up once."""
+    return _sum(file)
 
 
 def _sum(file: Path) -> str:

@@ -28,10 +28,11 @@ def show(desk: Desk) -> None:
 
 def _live(desk: Desk) -> None:
     from headwork.checkers.sae.judge.file import LARGEST
+    from headwork.checkers.sae.judge.ladder import measured_activations
     from headwork.grading.render.frontier import LOSSES, frontier
 
-    ladder = _ladder()
-    hook = st.selectbox("Activation", sorted(ladder), key="autoencoder hook")
+    ours = measured_activations()
+    hook = st.selectbox("Activation", sorted(ours), key="autoencoder hook")
     held = st.file_uploader(
         "A safetensors file with W_enc, b_enc, W_dec, b_dec, and k or threshold", type="safetensors",
         key="autoencoder file", max_upload_size=LARGEST >> 20,
@@ -49,7 +50,7 @@ def _live(desk: Desk) -> None:
         st.markdown(told(found))
     yours = [each for each in st.session_state.get("autoencoders", []) if each["hook"] == hook]
     for loss in LOSSES:
-        st.altair_chart(frontier(ladder[hook]["autoencoders"], yours, loss), theme="streamlit", key=f"frontier {loss}")
+        st.altair_chart(frontier(ours[hook]["autoencoders"], yours, loss), theme="streamlit", key=f"frontier {loss}")
     st.html('<p class="hw-caption">Lower and further left is better: fewer bits say as much.</p>')
 
 
@@ -106,12 +107,3 @@ def _tokens() -> int:
     from headwork.checkers.sae.judge.score import TOKENS
 
     return TOKENS
-
-
-def _ladder() -> dict[str, Any]:
-    import json
-
-    from headwork.checkers.sae.judge.ladder import FILE
-
-    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))["activations"]
-    return found

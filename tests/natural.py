@@ -48,6 +48,11 @@ def in_frame(frame: str, body: str) -> str:
     return frame.replace(line, textwrap.indent(body.strip(), line[: line.index("BODY")]))
 
 
+def in_function(name: str, parameters: str, body: str) -> str:
+    """The function of this name whose body it is."""
+    return in_frame(f"def {name}({parameters}):\n    BODY\n", body)
+
+
 def with_said(wrong: Answers, said: Mapping[tuple[str, str], str]) -> Answers:
     """The wrong answers, each with the sentence that it is told, by exercise and what is special."""
     return {name: [(what, text, said[name, what]) for what, text in several] for name, several in wrong.items()}

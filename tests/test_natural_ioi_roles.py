@@ -3,7 +3,7 @@
 # ruff: noqa: E501 (the lines are as long as people write them)
 import pytest
 
-from headwork.tests.natural import START, assert_passed, assert_rejected, grade, in_frame, listed
+from headwork.tests.natural import START, assert_passed, assert_rejected, grade, in_function, listed
 
 MORE = """
 from dataclasses import dataclass, replace
@@ -265,8 +265,7 @@ WRONG = [
 
 
 def answered(grader, name, body):
-    frame = f"def {name}({SIGNATURES[name]}):\n    BODY\n"
-    return grade(grader, f"ioi.{name}", in_frame(frame, body), START + MORE)
+    return grade(grader, f"ioi.{name}", in_function(name, SIGNATURES[name], body), START + MORE)
 
 
 @pytest.mark.parametrize(("name", "body"), listed(RIGHT))

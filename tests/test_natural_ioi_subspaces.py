@@ -3,7 +3,7 @@
 # ruff: noqa: E501 (the lines are as long as people write them)
 import pytest
 
-from headwork.tests.natural import assert_passed, assert_rejected, grade, in_frame, listed
+from headwork.tests.natural import assert_passed, assert_rejected, grade, in_function, listed
 
 SIGNATURES = {"subspace_patch": "value, donor, directions", "patching_illusion": "value, donor, direction, W"}
 ILLUSION = """
@@ -50,8 +50,7 @@ WRONG = [
 
 
 def answered(grader, name, body):
-    frame = f"def {name}({SIGNATURES[name]}):\n    BODY\n"
-    return grade(grader, f"ioi.{name}", in_frame(frame, body))
+    return grade(grader, f"ioi.{name}", in_function(name, SIGNATURES[name], body))
 
 
 @pytest.mark.parametrize(("name", "body"), listed(RIGHT))

@@ -38,14 +38,21 @@ def ladder(hook: str, model: str = SHIPPED) -> Ladder:
     """Raises NoSAE for an activation, or a model, of which we have none."""
     if model != SHIPPED:
         raise NoSAE(f"there are no autoencoders of {model} to judge it beside: the judge has those of {SHIPPED}")
-    every = json.loads(FILE.read_text(encoding="utf-8"))["activations"] if FILE.is_file() else {}
-    found = {name: each for name, each in every.items() if len(each["autoencoders"]) > 1}  # one is no ladder
+    found = {
+        name: each for name, each in measured_activations().items() if len(each["autoencoders"]) > 1
+    }  # one is no ladder
     if hook not in found:
         raise NoSAE(f"there is no ladder of ours to judge one of {hook} beside: there is one of {', '.join(found)}")
     rungs = found[hook]["autoencoders"]
     return Ladder(
         tuple((each["bits"], each["added"]) for each in rungs), tuple((each["bits"], each["fvu"]) for each in rungs)
     )
+
+
+def measured_activations() -> dict[str, Any]:
+    """By activation, what was measured of our autoencoders and of what they have to beat; {} before any measurement."""
+    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))["activations"] if FILE.is_file() else {}
+    return found
 
 
 def of(sae: Autoencoder) -> Replace:
