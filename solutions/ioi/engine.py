@@ -27,10 +27,8 @@ class Trace:
     k: list[Tensor] = field(default_factory=list)
     v: list[Tensor] = field(default_factory=list)
     z: list[Tensor] = field(default_factory=list)
-    attn: list[Tensor] = field(
-        default_factory=list
-    )  # what the layer's heads write with b_O, (batch, position, d_model)
-    mlp: list[Tensor] = field(default_factory=list)  # what its MLP writes, of that shape
+    attn: list[Tensor] = field(default_factory=list)  # what the heads write, b_O too, (batch, position, d_model)
+    mlp: list[Tensor] = field(default_factory=list)  # what the MLP writes, of that shape
 
 
 class Engine:

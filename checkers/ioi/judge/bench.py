@@ -137,10 +137,8 @@ class Bench:
             _, next_begins = layers[:, : layer + 1].flatten(1).unique(dim=0, return_inverse=True)
             first = self._first(next_begins)  # (beginning,): a set that has it
             begins, parent = next_begins, begins[first]
-            works = (
-                layers[first, layer][..., place].movedim(1, -1).unsqueeze(-1)
-            )  # (beginning, prompt, position, head, 1)
-            z = torch.where(works, mixed[parent], self._at(ground.z[layer], queries))
+            works = layers[first, layer][..., place].movedim(1, -1)  # (beginning, prompt, position, head)
+            z = torch.where(works[..., None], mixed[parent], self._at(ground.z[layer], queries))
             middle = stream[parent] + engine.write(layer, z)
             stream = middle + engine.mlp(layer, middle)
         return self.metrics(stream[:, :, 0])[begins]
