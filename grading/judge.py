@@ -48,7 +48,7 @@ def judge(check: Check, known: Known, seen: list[Observation], notes: list[str])
         asked += 1
         if not any(name in seen[index].values for name in names_of(check)):
             difference: Difference | None = Difference("type", _why_not_reached(seen[index]), unreached=True)
-        elif check.name in seen[index].strayed:
+        elif check.name in seen[index].strayed and check.name not in known.exact[index].strayed:
             difference = Difference(
                 "type", f"the result is on {seen[index].strayed[check.name]}, not where its inputs are"
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from headwork.checkers.probing import Model, fresh_row
 from headwork.grading.frames import MAX_BODY, MAX_HEADER, WireError, pack, unpack
@@ -164,7 +165,7 @@ def decode(tree: Any, body: bytes, device: str = "cpu", model: Callable[[str], A
             case {"$": "dict", "items": list(items)}:
                 return dict(_pair(walk(item, depth + 1)) for item in items)
             case {"$": "model", "name": str(name)}:
-                return model(name)
+                return tree_map_only(Tensor, lambda weight: weight.to(device), model(name))
             case {"$": "foreign", "kind": str(kind)}:
                 return Foreign(kind[:200])
         raise WireError("a value of an unknown kind")

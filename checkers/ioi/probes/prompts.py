@@ -116,7 +116,7 @@ def corrupt(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     drawn = answer.corrupt(many, case.how, generator(case.seed + 1))
     if not isinstance(drawn, Tensor) or drawn.shape != many.tokens.shape:
         raise Unfit("`corrupt` gives no tensor of the shape of `prompts.tokens`")
-    code = torch.zeros(case.many, dtype=torch.long)
+    code = torch.zeros(case.many, dtype=torch.long, device=drawn.device)
     for place in ("IO", "S1", "S2") if case.how == "abc" else ("S1",):
         name = drawn[torch.arange(case.many), many.positions[place]]
         which = (many.absent == name[:, None]).long().argmax(1)  # 0 also for a name that is not absent
