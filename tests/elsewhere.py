@@ -28,9 +28,8 @@ class Remote(Tensor):
 
     @staticmethod
     def __new__(cls, near: Tensor) -> "Remote":
-        made = Tensor._make_wrapper_subclass(
-            cls, near.size(), near.stride(), near.storage_offset(), dtype=near.dtype, device=ELSEWHERE
-        )
+        where = (near.stride(), near.storage_offset()) if near.layout == torch.strided else ()
+        made = Tensor._make_wrapper_subclass(cls, near.size(), *where, dtype=near.dtype, device=ELSEWHERE)
         made.near = near
         return made
 

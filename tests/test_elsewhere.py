@@ -1,13 +1,21 @@
 """Every reference, with its probe and models, on a second device: it finds the same, and leaves nothing on the CPU."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
+from headwork import models
 from headwork.checkers import catalogue
+from headwork.checkers.ioi.judge import circuit, court
+from headwork.checkers.ioi.judge.score import Size
 from headwork.checkers.probing import Case, Model
+from headwork.checkers.sae.judge import file as files
+from headwork.checkers.sae.judge import recipe
+from headwork.checkers.sae.judge import score as sae_score
+from headwork.checkers.sae.judge.file import parsed
 from headwork.grading import expect
 from headwork.grading.compare import Comparison
 from headwork.grading.judge import judge
@@ -85,3 +93,31 @@ def test_numbers_are_right_elsewhere():
         assert torch.equal(far.grad.cpu(), torch.tensor([[1.0, 0, 2]] * 2))
         far.data = far.data * 3
     assert torch.equal(fetched(far), x * 3)
+
+
+@pytest.fixture(scope="module")
+def house():
+    return models.load("house").requires_grad_(False)
+
+
+def test_a_circuit_has_the_same_score_elsewhere():
+    claim, size = circuit.parsed({"model": "house", "nodes": [[4, 0, "END"], [1, 0, "rest"]]}), Size(1, 1, 1, 1, 4)
+    here = court.judge(claim, seed=3, size=size)
+    with Elsewhere():
+        there = court.judge(claim, seed=3, size=size, device=str(ELSEWHERE))
+    assert there.as_json() == here.as_json()
+
+
+def test_an_autoencoder_trains_and_has_the_same_score_elsewhere(house, monkeypatch):
+    monkeypatch.setattr(recipe, "CAPACITY", 4096)
+    found = []
+    for device in ("cpu", str(ELSEWHERE)):
+        with Elsewhere():
+            model = deepcopy(house).to(device)
+            trained = recipe.train(model, recipe.Plan(recipe.RESIDUAL, 3, latents=64, steps=2))
+            sae = files.on(parsed(fetched(trained)), device)
+            judged = sae_score.score(sae, model, "house", recipe.RESIDUAL, seed=3, tokens=2000, sample=500)
+            found.append((fetched(trained), judged.as_json()))
+    (here, score_here), (there, score_there) = found
+    assert score_there == score_here
+    assert all(torch.equal(there[name], here[name]) for name in here)

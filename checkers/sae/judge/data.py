@@ -10,17 +10,20 @@ from headwork.models.data.english.corpus import GIVING, written
 from headwork.models.tokenizer import Tokenizer
 
 ROWS, GROUPS = 64, 8  # texts in a reading; how many readings are drawn together, sorted by length
+CPU = torch.device("cpu")
 
 
 class Corpus:
     """Called with 0, 1, 2, ...: tokens and which positions count, both (text, position), 64 texts each.
 
     A text begins with <|endoftext|>, which does not count, and ends where it ends: what stands behind it is padding.
-    The same key gives the same texts, another key others. texts: how many readings there are; without end for None.
+    The same key gives the same texts, another key others. readings: how many there are; without end for None.
     """
 
-    def __init__(self, tokenizer: Tokenizer, length: int, key: str, readings: int | None = None):
-        self.tokenizer, self.length, self.key, self.readings = tokenizer, length, key, readings
+    def __init__(
+        self, tokenizer: Tokenizer, length: int, key: str, readings: int | None = None, device: torch.device = CPU
+    ):
+        self.tokenizer, self.length, self.key, self.readings, self.device = tokenizer, length, key, readings, device
         self.drawn: tuple[int, list[list[int]]] = (-1, [])
 
     def __call__(self, index: int) -> tuple[Tensor, Tensor] | None:
@@ -29,7 +32,8 @@ class Corpus:
         number, group = divmod(index, GROUPS)
         if self.drawn[0] != number:
             self.drawn = number, self._draw(number)
-        return padded(self.drawn[1][group * ROWS : (group + 1) * ROWS])
+        tokens, counts = padded(self.drawn[1][group * ROWS : (group + 1) * ROWS])
+        return tokens.to(self.device), counts.to(self.device)
 
     def _draw(self, number: int) -> list[list[int]]:
         """Texts by length, so that a reading has little padding."""

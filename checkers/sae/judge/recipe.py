@@ -42,7 +42,7 @@ def train(model: GPT2, plan: Plan, seed: int = 0, told: Told = lambda count: Non
         torch.manual_seed(seed)
         assert model.tokenizer is not None
         device = next(model.parameters()).device
-        corpus = Corpus(model.tokenizer, model.config.n_ctx, f"training {seed}")
+        corpus = Corpus(model.tokenizer, model.config.n_ctx, f"training {seed}", device=device)
         store = ActivationStore(model, plan.hook, corpus, BATCH, CAPACITY, seed)
         first = next(store)
         centre, scale = first.mean(0), spread(first)
