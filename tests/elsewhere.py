@@ -80,13 +80,19 @@ class _Operators(TorchDispatchMode):
 
 
 class _Calls(TorchFunctionMode):
-    """Calls that make tensors out of lists in one step are taken in two, since their operators are never seen."""
+    """What no operator shows: a generator's device, and tensors made of lists, which are made in two steps."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if isinstance(kwargs.get("generator"), _Source):
+            filled = kwargs.get("device") or (args[0].device if isinstance(args[0], Tensor) else "cpu")
+            if torch.device(filled) != kwargs["generator"].device:
+                raise RuntimeError(f"{function}: the generator is not on the device of what is drawn")
         if function in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
             device = kwargs.pop("device")
             return function(*args, **kwargs).to(device)
+        if function is Tensor.new_tensor:
+            return torch.tensor(*args[1:], **{"dtype": args[0].dtype, **kwargs}).to(args[0].device)
         if function in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], Remote):
             args = (args[0], _without_lists(args[1]), *args[2:])
         return function(*args, **kwargs)
@@ -99,10 +105,18 @@ def _without_lists(index: Any) -> Any:
 
 
 class _Source(Generator):
-    """A source of randomness of any device draws on the CPU."""
+    """A source of randomness draws on the CPU, and says where it belongs."""
 
-    def __new__(cls, device: Any = "cpu") -> Generator:
-        return Generator.__new__(cls)
+    away = False
+
+    def __new__(cls, device: Any = "cpu") -> "_Source":
+        made = Generator.__new__(cls)
+        made.away = torch.device(device) == ELSEWHERE
+        return made
+
+    @property
+    def device(self) -> torch.device:
+        return ELSEWHERE if self.away else torch.device("cpu")
 
 
 class Elsewhere(ExitStack):

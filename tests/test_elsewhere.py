@@ -23,6 +23,8 @@ from headwork.grading.plan import Observation, Run, exact, gather, runs_of
 from headwork.grading.resources import load_model
 from headwork.grading.runner import load_program, put
 from headwork.grading.wire import decode, encode
+from headwork.models import training
+from headwork.models.recipes import recipe as recipes
 from headwork.tests.elsewhere import ELSEWHERE, Elsewhere, fetched
 
 NOT_SEEN = {"sae.linearise_mlp"}  # torch.func takes the stand-in for a tensor apart, and finds no numbers in it
@@ -121,3 +123,18 @@ def test_an_autoencoder_trains_and_has_the_same_score_elsewhere(house, monkeypat
     (here, score_here), (there, score_there) = found
     assert score_there == score_here
     assert all(torch.equal(there[name], here[name]) for name in here)
+
+
+@pytest.mark.parametrize("name, step", [("addition", 0), ("attention-only", 0), ("brackets", 0), ("house", 1200)])
+def test_a_model_trains_elsewhere(name: str, step: int, tmp_path, monkeypatch):
+    asked, found = recipes.recipe(name), []
+    monkeypatch.setattr(asked, "steps", step + 1)
+    for device in ("cpu", str(ELSEWHERE)):
+        with Elsewhere():
+            run = training.Run(asked, tmp_path, 0, device)
+            run.step = step  # before this one house forgets a layer
+            run.advance()
+            found.append((run.moment(), fetched(run.model.state_dict())))
+    (here, weights_here), (there, weights_there) = found
+    assert there == here
+    assert all(torch.equal(weights_there[key], weights_here[key]) for key in weights_here)

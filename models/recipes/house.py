@@ -59,17 +59,20 @@ class House(Recipe):
         self._draw(model.named_parameters(), torch.Generator().manual_seed(seed))
         return model
 
+    @torch.no_grad()
     def _draw(self, parameters: Iterable[tuple[str, Tensor]], generator: torch.Generator) -> None:
+        """Draws weights anew: on the CPU, so that they are the same on every device."""
         for name, parameter in sorted(parameters):
             kind = name.rpartition(".")[2]
             if not kind.startswith("W_"):
-                torch.nn.init.constant_(parameter, 1.0 if kind == "w" else 0.0)
-            elif kind in ("W_E", "W_pos"):
-                torch.nn.init.normal_(parameter, 0, EMBEDDED, generator=generator)
-            else:
+                parameter.fill_(1.0 if kind == "w" else 0.0)
+                continue
+            spread = EMBEDDED
+            if kind not in ("W_E", "W_pos"):
                 read = self.config.d_mlp if kind == "W_out" else self.config.d_model
                 writers = 2 * self.config.n_layers if kind in ("W_O", "W_out") else 1
-                torch.nn.init.normal_(parameter, 0, (read * writers) ** -0.5, generator=generator)
+                spread = (read * writers) ** -0.5
+            parameter.copy_(torch.empty(parameter.shape).normal_(0, spread, generator=generator))
 
     def enter(self, model: GPT2, step: int, seed: int) -> None:
         for _, layer in (each for each in self.forgets if each[0] == step):

@@ -95,17 +95,18 @@ def ioi_prompts(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
 def corrupt(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """Each prompt once; and the first of them many times, whose new names are counted."""
+    device = case.tokens.device
     prompts = Given(
         **{name: getattr(case, name).clone() for name in FIELDS},
         positions={name: case.places[:, column].clone() for column, name in enumerate(PLACES)},
     )
-    found = answer.corrupt(prompts, case.how, generator(case.seed))
+    found = answer.corrupt(prompts, case.how, generator(case.seed, device))
     if case.how not in ("abc", "s1"):  # nothing is drawn
         yield "exchanged", found
         return
     yield "strangers", found
     yield "once", found
-    source = generator(case.seed)
+    source = generator(case.seed, device)
     first, following = (answer.corrupt(prompts, case.how, source) for _ in range(2))
     yield "again", first
     yield "the next are the same", torch.equal(first, following)
@@ -113,7 +114,7 @@ def corrupt(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         **{name: getattr(case, name)[:1].repeat(case.many, *[1] * (getattr(case, name).dim() - 1)) for name in FIELDS},
         positions={name: case.places[:1, column].repeat(case.many) for column, name in enumerate(PLACES)},
     )
-    drawn = answer.corrupt(many, case.how, generator(case.seed + 1))
+    drawn = answer.corrupt(many, case.how, generator(case.seed + 1, device))
     if not isinstance(drawn, Tensor) or drawn.shape != many.tokens.shape:
         raise Unfit("`corrupt` gives no tensor of the shape of `prompts.tokens`")
     code = torch.zeros(case.many, dtype=torch.long, device=drawn.device)

@@ -24,7 +24,7 @@ def error_against_noise(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]
         return
 
     def draw(seed: int) -> Tensor:
-        made = answer.same_size_noise(case.x, case.reconstruction, case.kind, generator(seed))
+        made = answer.same_size_noise(case.x, case.reconstruction, case.kind, generator(seed, case.x.device))
         if not isinstance(made, Tensor) or made.shape != case.x.shape:
             shape = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
             raise Unfit(f"`same_size_noise` gives {shape}, expected {tuple(case.x.shape)}")
@@ -55,7 +55,7 @@ def error_against_noise(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]
 def _shift(x: Tensor, reconstruction: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     """Noise that no exercise asks for, which tells what it is made of: nothing about it is random but a number."""
     turn = {"isotropic": 0.3, "covariance": 0.5, "norm": -0.7}[kind]
-    return x + turn * (reconstruction - x).roll(1, -1) + 0.1 * torch.rand((), generator=generator)
+    return x + turn * (reconstruction - x).roll(1, -1) + 0.1 * torch.rand((), generator=generator, device=x.device)
 
 
 def _losses(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -70,7 +70,7 @@ def _losses(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
         return -logits[:, :-1].log_softmax(-1).gather(-1, case.tokens[:, 1:, None]).squeeze(-1)
 
     with torch.no_grad():
-        found = answer.error_against_noise(run, sae, generator(case.seed))
+        found = answer.error_against_noise(run, sae, generator(case.seed, case.x.device))
     if not isinstance(found, dict):
         raise Unfit(f"`error_against_noise` gives a {type(found).__name__}, expected a dict")
     for name in ("error", "isotropic", "covariance", "norm"):

@@ -41,7 +41,7 @@ class Bench:
     """A model on prompts."""
 
     def __init__(self, model: GPT2, prompts: Prompts):
-        self.model, self.prompts = model, prompts
+        self.model, self.prompts = model, prompts.to(model.embed.W_E.device)
         self.rows = torch.arange(len(prompts.tokens))
         self.layers = range(model.config.n_layers)
         self.heads: list[Head] = [(layer, head) for layer in self.layers for head in range(model.config.n_heads)]

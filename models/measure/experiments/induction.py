@@ -30,7 +30,8 @@ class Repeats:
         self.model = model
         generator = torch.Generator().manual_seed(seed)
         half = torch.randint(1, model.config.d_vocab, (rows, LENGTH), generator=generator)
-        self.tokens = torch.cat([torch.zeros(rows, 1, dtype=torch.long), half, half], 1)  # (row, position)
+        tokens = torch.cat([torch.zeros(rows, 1, dtype=torch.long), half, half], 1)
+        self.tokens = tokens.to(model.embed.W_E.device)  # (row, position)
 
     def losses(self, hooks: Hooks | None = None) -> tuple[float, float]:
         """The mean loss on the first copy, and on what can be known of the second: all but its first token."""

@@ -24,6 +24,9 @@ class Prompts(NamedTuple):
     s2: Tensor  # the position of its second
     absent: Tensor  # tokens of names that are in none of the prompt: (prompt, 4)
 
+    def to(self, device: torch.device) -> "Prompts":
+        return Prompts(*(each.to(device) for each in self))
+
     def replaced(self, place: str, tokens: Tensor) -> Tensor:
         """The tokens with others, (prompt,), at this place: io, s1 or s2."""
         changed = self.tokens.clone()
