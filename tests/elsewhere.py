@@ -38,7 +38,8 @@ class Remote(Tensor):
         return self.detach()
 
     @data.setter
-    def data(self, new: "Remote") -> None:
+    def data(self, new: Tensor) -> None:
+        assert isinstance(new, Remote)
         Tensor.data.__set__(self, new)
         self.near = new.near
 
@@ -49,7 +50,7 @@ class Remote(Tensor):
         raise TypeError("a tensor elsewhere is no array: copy it to the CPU first")
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def, override]
         with _Operators():
             return function(*args, **(kwargs or {}))
 
@@ -115,7 +116,7 @@ class _Source(Generator):
         return made
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]
         return ELSEWHERE if self.away else torch.device("cpu")
 
 
