@@ -3,10 +3,12 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 
 from headwork.authoring.exercises import exercises_file
 from headwork.chapters import course
+from headwork.chapters.course import Chapter
 from headwork.checkers.exercise import Exercise
 from headwork.grading.diagnose import wrong_source
 from headwork.grading.expect import chapter_of, program_of, reference_source
@@ -30,8 +32,14 @@ def stubs(exercise: Exercise) -> dict[str, str]:
 
     Raises BuildError and ChapterError.
     """
-    text = exercises_file(course.chapter(chapter_of(exercise)))
-    return {"the stub": text, "the stub, reformatted": bare(text)}
+    given, reformatted = _stubs_of(course.chapter(chapter_of(exercise)))
+    return {"the stub": given, "the stub, reformatted": reformatted}
+
+
+@lru_cache(maxsize=8)
+def _stubs_of(chapter: Chapter) -> tuple[str, str]:
+    text = exercises_file(chapter)
+    return text, bare(text)
 
 
 def bare(source: str) -> str:
@@ -73,7 +81,14 @@ def _alternatives(chapter: str) -> Iterator[tuple[str, str]]:
 
 def _defines(name: str, text: str, exercise: Exercise) -> bool:
     """Whether it answers the exercise; one that cannot be parsed does where it speaks of it, and is then rejected."""
-    parsed = outline(read_text(name, text))
-    if parsed.broken:
+    defined = _defined(name, text)
+    if defined is None:
         return any(asked in text for asked in exercise.names)
-    return set(exercise.names) <= parsed.bindings.keys()
+    return defined.issuperset(exercise.names)
+
+
+@lru_cache(maxsize=256)
+def _defined(name: str, text: str) -> frozenset[str] | None:
+    """The names at the top level of an alternative; None where it cannot be parsed."""
+    parsed = outline(read_text(name, text))
+    return None if parsed.broken else frozenset(parsed.bindings)

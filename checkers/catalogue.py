@@ -31,15 +31,22 @@ def exercise(id: str) -> "Exercise":
     """The exercise with this id. Imports torch. Raises UnknownExercise."""
     from headwork.checkers.exercise import Exercise
 
-    known = ids()
-    if id not in known:
-        close = difflib.get_close_matches(id, known, n=1, cutoff=0.5)
+    if not _is_there(id):
+        close = difflib.get_close_matches(id, ids(), n=1, cutoff=0.5)
         hint = f"did you mean `{close[0]}`?" if close else "`headwork status` lists them all."
         raise UnknownExercise(f"there is no exercise `{id}`; {hint}")
     ask = import_module(f"headwork.checkers.{id}").ask
     assert isinstance(ask, Exercise)
     ask.id = id
     return ask
+
+
+def _is_there(id: str) -> bool:
+    """Whether an exercise has this id; only its own chapter is read, where there is one."""
+    try:
+        return id in ids(id.partition(".")[0])
+    except course.ChapterError:
+        return id in ids()
 
 
 def figure_ids() -> list[str]:

@@ -13,31 +13,50 @@ from headwork.grading.sampling import draws_alike
 ROUGH = 1e-4  # relative; for code that computes in float32
 
 
-def agree(
-    checks: tuple[Check, ...], known: Known, mine: list[Observation], other: Callable[[int], Observation]
-) -> bool:
-    """Whether two implementations did the same in every run.
+class Suspect:
+    """What an implementation did in the runs of one seed, to be recognised in what known mistakes do in them."""
 
-    `other(run)` is asked for one run at a time, since most mistakes part ways in the first.
-    """
-    telling = False
-    for index, run in enumerate(known.runs):
-        if run.lowered:
-            continue
-        theirs = other(index)
-        if not _alike(checks, known, index, mine[index], theirs):
+    def __init__(self, checks: tuple[Check, ...], known: Known, seen: list[Observation]):
+        self.checks, self.known, self.seen = checks, known, seen
+        asked = [index for index, run in enumerate(known.runs) if not run.lowered]
+        wrong = {index for index in asked if self._is_wrong_in(index)}
+        self.raises_alone = not wrong  # whatever it yields is right
+        self.order = sorted(asked, key=lambda index: (index not in wrong, not seen[index].fault, self._costs(index)))
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything in what it did is wrong, and so says something."""
+        return bool(self.order) and not (self.raises_alone and self.seen[self.order[0]].fault is None)
+
+    def agrees(self, other: Callable[[int], Observation]) -> bool:
+        """Whether another implementation does the same in every run.
+
+        `other(run)` is asked for one run at a time, since most mistakes part ways in the first: those in which there is
+        something wrong come first, and of these the cheapest.
+        """
+        if not self.tells:
             return False
-        telling = telling or _telling(checks, known, index, mine[index], theirs)
-    return telling
-
-
-def _telling(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:
-    """Whether what the two have in common in a run is wrong, and so says something."""
-    if mine.changed or (mine.fault and other.fault and mine.fault.message == other.fault.message):
+        for index in self.order:
+            mine, theirs = self.seen[index], other(index)
+            if not _alike(self.checks, self.known, index, mine, theirs):
+                return False
+            if self.raises_alone and index == self.order[0] and not _raise_the_same(mine, theirs):
+                return False
         return True
-    right = Observation({name: known.exact[index].values.get(name) for name in mine.values}, ended=True)
-    plain = Observation(mine.values, lowered=mine.lowered, ended=True)
-    return bool(mine.values) and not _alike(checks, known, index, plain, right)
+
+    def _is_wrong_in(self, index: int) -> bool:
+        """Whether it changed an input or yielded something wrong."""
+        mine = self.seen[index]
+        right = Observation({name: self.known.exact[index].values.get(name) for name in mine.values}, ended=True)
+        plain = Observation(mine.values, lowered=mine.lowered, ended=True)
+        return mine.changed or (bool(mine.values) and not _alike(self.checks, self.known, index, plain, right))
+
+    def _costs(self, index: int) -> float:
+        return self.known.exact[index].seconds
+
+
+def _raise_the_same(mine: Observation, other: Observation) -> bool:
+    return mine.fault is not None and other.fault is not None and mine.fault.message == other.fault.message
 
 
 def _alike(checks: tuple[Check, ...], known: Known, index: int, mine: Observation, other: Observation) -> bool:

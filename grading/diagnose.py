@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from time import thread_time
 
 from headwork.checkers.exercise import Edit, Exercise, Mistake
-from headwork.grading.agree import agree
+from headwork.grading.agree import Suspect
 from headwork.grading.expect import observe_mistake, reference_source
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation
 
 MOST_PAIRS = 171  # those of nineteen edits
+PATIENCE = 15.0  # seconds of computing
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,18 @@ def wrong_source(source: str, mistake: Mistake) -> str:
 
 
 def name_mistake(exercise: Exercise, known: Known, seen: list[Observation], seed: int, device: str) -> tuple[str, ...]:
-    """The sentences of the first variant that agrees with the learner in every run; empty when none does."""
+    """The sentences of the first variant that agrees with the learner in every run; empty when none does.
+
+    A learner waits for it: pairs are tried for as long as all that was tried has computed for less than PATIENCE.
+    """
 
     def observe(source: str, run: int) -> Observation:
         return observe_mistake(exercise.id, source, seed, device, run)
 
-    for variant in variants(exercise):
-        if agree(exercise.list_of_checks, known, seen, partial(observe, variant.source)):
+    suspect, start = Suspect(exercise.list_of_checks, known, seen), thread_time()
+    for variant in variants(exercise) if suspect.tells else ():
+        if len(variant.sentences) > 1 and thread_time() - start > PATIENCE:
+            break
+        if suspect.agrees(partial(observe, variant.source)):
             return variant.sentences
     return ()

@@ -2,6 +2,8 @@
 
 import ast
 import threading
+import time
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
@@ -87,6 +89,7 @@ def observe_mistake(id: str, source: str, seed: int, device: str, run: int) -> O
         return Observation()  # that of a run which never ended
 
 
+@lru_cache(maxsize=1024)
 def _by_statements(source: str) -> Program:
     """The whole of our own source, a piece a statement, so that only what differs from other sources is compiled."""
     lines = source.split("\n")
@@ -104,7 +107,14 @@ def _observe(exercise: Exercise, program: Program, cases: list[Case], device: st
         except Exception as error:
             return [Observation(fault=fault_of(error, OURS), ended=True) for _ in cases]
         fresh = [Case(case.name, **_copies(case, device)) for case in cases]
-        return [gather(map(_crossed, put(probe_of(exercise), namespace, case, device, OURS))) for case in fresh]
+        return [_timed(map(_crossed, put(probe_of(exercise), namespace, case, device, OURS))) for case in fresh]
+
+
+def _timed(events: Iterable[Yielded | Ended]) -> Observation:
+    start = time.thread_time()
+    seen = gather(events)
+    seen.seconds = time.thread_time() - start
+    return seen
 
 
 def _crossed(event: Yielded | Ended) -> Yielded | Ended:

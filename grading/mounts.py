@@ -4,11 +4,13 @@ Single packages are bound, never a whole `site-packages`, so that no reference, 
 its disk. Our modules are bound as namespace packages under a path of their own.
 """
 
+import csv
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import metadata
 from importlib.resources import files
@@ -152,12 +154,19 @@ def _packages(packages: tuple[str, ...]) -> dict[str, str]:
     places = {}
     wanted = {"torch", "numpy", "safetensors", *(name.split(".")[0] for name in packages)} - {"headwork"}
     for distribution in _closure(frozenset(wanted)):
-        for file in distribution.files or []:
-            top = file.parts[0]
+        for top in _tops(distribution):
             if top in ("..", "__pycache__", "headwork") or top.endswith(".pth"):
                 continue
             places[f"{SITE}/{top}"] = str(distribution.locate_file(top))
     return {inside: outside for inside, outside in places.items() if Path(outside).exists()}
+
+
+def _tops(distribution: metadata.Distribution) -> Iterable[str]:
+    """The first part of every path that was installed; `distribution.files` makes an object of each of torch's."""
+    record = distribution.read_text("RECORD")
+    if record is None:
+        return dict.fromkeys(file.parts[0] for file in distribution.files or [])
+    return dict.fromkeys(row[0].partition("/")[0] for row in csv.reader(record.splitlines()) if row)
 
 
 def _closure(names: frozenset[str]) -> list[metadata.Distribution]:

@@ -32,6 +32,7 @@ class Observation:
     changed: bool = False
     lowered: bool = False
     ended: bool = False
+    seconds: float = 0  # of computing, where we ran it ourselves
 
 
 def runs_of(exercise: Exercise, seed: int, slow: bool = False) -> list[Run]:

@@ -5,6 +5,7 @@ import symtable
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from headwork.grading.bindings import bound, reads_before_binding, root
 from headwork.grading.parsing import parse
@@ -18,11 +19,13 @@ class Reads:
     deferred: frozenset[str]  # bodies of functions and lambdas
 
 
+@lru_cache(maxsize=4096)
 def reads_of(source: str, lazy_annotations: bool = False) -> Reads:
     """What one top-level statement reads of the names around it, by the compiler's own symbol table.
 
     `lazy_annotations` is for files under `from __future__ import annotations`, where annotations read nothing.
-    Raises SyntaxError and the like where Python could not compile the statement.
+    Raises SyntaxError and the like where Python could not compile the statement. Known mistakes and the parts of a
+    notebook share most of their statements: each is read once.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -40,6 +40,9 @@ from headwork.grading.watch import forbid
 from headwork.grading.wire import decode, encode, pack, unpack
 
 
+AT_LENGTH = 3  # processes: one to grade and one in reserve is all that a single submission needs
+
+
 class Channel:
     """Frames over a socket."""
 
@@ -184,7 +187,7 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
     gc.collect()
     gc.freeze()  # so that children do not copy pages only to collect them
     control.sendall(b"R")
-    warmed = False
+    ordered = 0
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
@@ -207,9 +210,9 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
             continue
         socket.send_fds(control, [b"P"], [handle])
         os.close(handle)
-        if not warmed:
-            torch.optim.AdamW([torch.ones(1)])  # imports much: after the first fork, to keep nobody waiting
-            warmed = True
+        ordered += 1
+        if ordered == AT_LENGTH:
+            torch.optim.AdamW([torch.ones(1)])  # imports much, for a second: after a fork, to keep nobody waiting
 
 
 def main() -> None:

@@ -380,6 +380,6 @@ def test_a_checkout_with_other_line_ends_is_not_stale(small):
 def test_an_exercise_without_a_checker_says_which_file_to_write(monkeypatch):
     from headwork.checkers import catalogue
 
-    monkeypatch.setattr(catalogue, "ids", lambda: ["gpt2.not_written_yet"])
+    monkeypatch.setattr(catalogue, "ids", lambda chapter=None: ["gpt2.not_written_yet"])
     with pytest.raises(BuildError, match=r"write checkers/gpt2/not_written_yet\.py"):
         asked_names("gpt2.not_written_yet")

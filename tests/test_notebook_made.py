@@ -188,12 +188,25 @@ def test_a_notebook_as_handed_out_runs_and_waits_for_answers(capsys):
     assert repr(session.last("tensors.diagonals")).startswith("Write `diagonals`")
 
 
-@pytest.mark.parametrize("name", ["induction", "tensors"])
-def test_a_notebook_with_the_references_runs_and_passes(name: str, capsys):
-    session = Session(headwork=headwork)
+def run_through(session: Session, name: str) -> None:
+    """Runs the chapter's notebook with the references, a cell after the other; what raises is raised."""
     for cell in json.loads(notebook(course.chapter(name), filled=True))["cells"]:
         if cell["cell_type"] == "code":
             session.run("".join(cell["source"]))
-    for exercise in course.chapter(name).exercises:
+
+
+def test_a_notebook_with_the_references_runs_and_passes(capsys):
+    session = Session(headwork=headwork)
+    run_through(session, "tensors")
+    for exercise in course.chapter("tensors").exercises:
         assert session.last(exercise.id).passed
+    capsys.readouterr()
+
+
+def test_a_long_notebook_runs_and_asks_for_every_check_once_and_for_the_chapter(monkeypatch, capsys):
+    """What these checks say of it is what `test_notebook_grade` finds."""
+    asked: list[str] = []
+    monkeypatch.setattr(headwork, "check", asked.append)
+    run_through(Session(headwork=headwork), "induction")
+    assert asked == [*(each.id for each in course.chapter("induction").exercises), "induction"]
     capsys.readouterr()

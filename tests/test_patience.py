@@ -64,6 +64,42 @@ def test_two_mistakes_that_loop_together_do_not_hold_up_a_verdict(monkeypatch):
         assert grader.grade(read_text("a.py", wrong), ["gpt2.causal_mask"]).verdicts[0].status == "failed"
 
 
+def test_pairs_are_tried_for_a_while_and_single_mistakes_always(monkeypatch, grader):
+    from headwork.checkers.catalogue import exercise
+    from headwork.grading import diagnose, expect
+    from headwork.grading.submission import read_text
+
+    def mistake(*passages: tuple[str, str]) -> str:
+        source = expect.reference_source(exercise("gpt2.attention_pattern"))
+        for old, new in passages:
+            assert source.count(old) == 1
+            source = source.replace(old, new)
+        return grader.grade(read_text("a.py", source), ["gpt2.attention_pattern"]).verdicts[0].mistake
+
+    unscaled, late = (" / q.shape[-1] ** 0.5", ""), (".triu(1)", ".triu(2)")
+    assert mistake(unscaled, late).count(" And: ") == 1
+    monkeypatch.setattr(diagnose, "PATIENCE", 0)
+    assert mistake(late) and not mistake(unscaled, late)
+
+
+def test_what_an_answer_is_asked_first_is_where_it_is_wrong_and_cheap(monkeypatch, grader):
+    from headwork.grading import diagnose, expect
+    from headwork.grading.submission import read_text
+
+    asked = []
+
+    def noted(id: str, source: str, seed: int, device: str, run: int):
+        asked.append(run)
+        return expect.observe_mistake(id, source, seed, device, run)
+
+    monkeypatch.setattr(diagnose, "observe_mistake", noted)
+    raises = "def fold_layer_norm(model):\n    return model\n"
+    verdict = grader.grade(read_text("a.py", raises), ["induction.fold_layer_norm"]).verdicts[0]
+    known = expect.known("induction.fold_layer_norm", 0, False, "cpu")
+    cheapest = min(range(len(known.runs)), key=lambda run: (known.runs[run].lowered, known.exact[run].seconds))
+    assert verdict.status == "failed" and set(asked) == {cheapest}
+
+
 def test_threads_may_parse_at_once():
     source = "\n".join(f"def f{i}(x):\n    return [x * {i} for x in range({i})]" for i in range(200))
     with ThreadPoolExecutor(4) as threads:

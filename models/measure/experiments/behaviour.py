@@ -21,6 +21,8 @@ CELLS = {  # who, and by which sentences
     "held-out names, held-out sentences": (HELD_OUT, UNFAMILIAR),
 }
 
+BATCH = 64
+
 
 class Finding(NamedTuple):
     """Means over prompts."""
@@ -35,17 +37,28 @@ def finding(model: GPT2, gifts: Sequence[Gift]) -> Finding:
     """How well a model says who is given to."""
     assert model.tokenizer is not None
     single = model.tokenizer.single_token
-    tokens = model.tokenizer.to_tokens([gift.text for gift in gifts], pad=True)
-    rows, end = torch.arange(len(gifts)), torch.tensor([len(model.tokenizer.encode(gift.text)) for gift in gifts])
-    residual = model(tokens, stop_at_layer=model.config.n_layers)[rows, end]  # (prompt, d_model)
-    logits = model.unembed(model.ln_final(residual))  # (prompt, token)
     found = []
-    for row, gift in zip(logits, gifts, strict=True):
+    for row, gift in zip(_logits_after(model, [gift.text for gift in gifts]), gifts, strict=True):
         receiver = row[single(f" {gift.receiver}")]
         others = max(row[single(f" {name}")] for name in gift.others)
         p = (receiver - row.logsumexp(-1)).exp()
         found.append([receiver > others, receiver >= row.max(), p, receiver - others])
     return Finding(*torch.tensor(found, dtype=torch.float64).mean(0).tolist())
+
+
+def _logits_after(model: GPT2, texts: Sequence[str]) -> Tensor:
+    """What a model says comes after each text, (text, token).
+
+    It reads texts of about one length together, and few: what it computes of them stays in the processor's cache.
+    """
+    assert model.tokenizer is not None
+    end = torch.tensor([len(model.tokenizer.encode(text)) for text in texts])  # (text,)
+    residual = model.embed.W_E.new_empty(len(texts), model.config.d_model)
+    for rows in end.argsort(stable=True).split(BATCH):
+        tokens = model.tokenizer.to_tokens([texts[row] for row in rows], pad=True)  # (text, position)
+        stream = model(tokens, stop_at_layer=model.config.n_layers)  # (text, position, d_model)
+        residual[rows] = stream[torch.arange(len(rows)), end[rows]]
+    return model.unembed(model.ln_final(residual))
 
 
 def ioi(model: GPT2, cell: str, count: int, seed: int = 0) -> Finding:
