@@ -39,7 +39,6 @@ from headwork.grading.runner import Ended, Fault, fault_of, find_probe, load_pro
 from headwork.grading.watch import forbid
 from headwork.grading.wire import decode, encode, pack, unpack
 
-
 AT_LENGTH = 3  # processes: one to grade and one in reserve is all that a single submission needs
 
 
