@@ -7,6 +7,7 @@ random directions; and sets the autoencoder's error beside noise. `--record` kee
 
 import argparse
 import json
+import math
 import platform
 import random
 from collections.abc import Callable
@@ -17,18 +18,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from headwork.checkers.sae.judge.data import Corpus, padded
+from headwork.checkers.sae.judge.uses import CONTROLS, USED, against_random, areas
 from headwork.models import zoo
 from headwork.models.data.english.gifts import classic
 from headwork.models.data.english.words import GIVERS
 from headwork.models.dictionaries import load_autoencoder
 from headwork.models.gpt2 import GPT2
 from headwork.solutions.sae.autoencoders import SAE
-from headwork.solutions.sae.effects import ablate_and_steer, draw_latents
+from headwork.solutions.sae.effects import draw_latents
 from headwork.solutions.sae.noise import error_against_noise
 from headwork.solutions.sae.variants import TopK
 
 HOOK, LAYER, K = "blocks.1.hook_resid_post", 2, 16
-READINGS, PROMPTS, CONTROLS, DRAWN = 24, 128, 20, 12
+READINGS, PROMPTS, DRAWN = 24, 128, 12
 RECORD = Path(__file__).parent / "records" / "latents.json"
 Change = Callable[[Tensor], Tensor]
 
@@ -40,17 +42,6 @@ def shipped() -> SAE:
     for name, parameter in sae.named_parameters():
         parameter.data = tensors[name]
     return sae
-
-
-def areas(latents: Tensor, truth: Tensor) -> Tensor:
-    """The AUC of each latent, (latent,), for a property of places; ties count one half. latents: (place, latent)."""
-    found = []
-    for each in latents.T.contiguous():
-        order = each.sort().values
-        ranks = (torch.searchsorted(order, each) + torch.searchsorted(order, each, right=True) + 1).double() / 2
-        yes = int(truth.sum())
-        found.append((ranks[truth].sum() - yes * (yes + 1) / 2) / (yes * (len(truth) - yes)))
-    return torch.stack(found)
 
 
 def second_mentions(model: GPT2, sae: SAE) -> dict[str, object]:
@@ -135,18 +126,13 @@ def used(model: GPT2, sae: SAE, density: Tensor, more: list[int]) -> dict[str, o
     tokens, counts = Corpus(model.tokenizer, model.config.n_ctx, "used", 8)(3)  # type: ignore[arg-type, misc]
     x, counts = model(tokens[:8], stop_at_layer=LAYER), counts[:8]
     source = torch.Generator().manual_seed(1)
+    code = sae(x.flatten(0, 1))[1].reshape(*x.shape[:2], -1) * counts[..., None]  # (text, position, latent)
     rows = []
     for latent in [*draw_latents(density, DRAWN, source).tolist(), *more]:
-        directions = torch.randn(CONTROLS, x.shape[-1], generator=source)
-
-        def run(change: Change) -> Tensor:
-            return model(torch.where(counts[..., None], change(x), x), start_at_layer=LAYER)
-
-        effect = ablate_and_steer(run, sae, latent, 0.0, directions)
-        random_ = effect["ablated at random"]
-        if float(effect["ablated"]) > 0:
-            beyond = float(effect["ablated"]) > float(random_.quantile(0.95))
-            rows.append({"latent": latent, "U": float(effect["ablated"] / random_.median()), "beyond 95 %": beyond})
+        random_ = torch.randn(CONTROLS, x.shape[-1], generator=source)
+        found = against_random(model, LAYER, x, code[..., latent], sae.W_dec[latent], math.nan, random_)
+        if found.effect > 0:
+            rows.append({"latent": latent, "U": found.ratio, "beyond 95 %": found.verdict == USED})
     drawn = [each for each in rows if each["latent"] not in more]
     return {
         "drawn": len(drawn),

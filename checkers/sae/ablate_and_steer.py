@@ -15,7 +15,7 @@ ask = Exercise("ablate_and_steer")
 def _(rng: Rng) -> Iterator[Case]:
     for name, (batch, length, d_model, latents, vocab), latent, strength, controls, bias in [
         ("a few texts", (3, 5, 4, 9, 7), 2, 1.5, 6, 0.5),
-        ("one text", (1, 8, 3, 5, 6), 4, -0.7, 2, 0.5),
+        ("one text", (1, 8, 3, 5, 6), 3, -0.7, 2, 0.5),
         ("a weak push", (4, 3, 5, 6, 8), 0, 1e-3, 3, 0.5),
         ("a latent that is never active", (2, 6, 4, 7, 5), 3, 2.0, 4, -60),
         ("a latent that is active once", (3, 4, 6, 5, 8), 1, 0.8, 2, None),

@@ -129,6 +129,12 @@ def _ahead(value: Any, case: Case) -> str:
     return ""
 
 
+def _held(value: Any, case: Case) -> str:
+    if value is not None and 2 * value < case.capacity:
+        return f"a batch is drawn from {value} activations: from at least half of the capacity, {case.capacity}."
+    return ""
+
+
 def _state(value: Any, case: Case) -> str:
     most = (case.capacity + _largest(case)) * CONFIG.d_model * 8 + GENERATOR
     return f"the state has {value[0]} bytes: at most {most} are needed." if value[0] > most else ""
@@ -150,6 +156,7 @@ ask.checks(
     claim("given", _each_once, title="gives out each activation that counts once, in batches", weight=3),
     claim("in which order", _mixed, title="mixes the texts", weight=2),
     satisfies("ahead", _ahead, title="holds no more than its capacity and one reading", weight=2),
+    satisfies("held", _held, title="draws each batch from at least half of its capacity"),
     satisfies("asked", _in_order, title="reads the corpus once, in order"),
     same("again", as_="batches", title="the same seed gives the same batches"),
     equal("other seed is other", title="another seed gives others"),
@@ -211,6 +218,11 @@ ask.mistakes(
         "parts = list[Tensor]()",
         "What was still held is thrown away when new activations are read.",
     ),
+    edit(
+        WHEN,
+        "if not self.ended and count < self.batch:",
+        "It reads on only when no batch is left, so the last ones are drawn from few: read on at half the capacity.",
+    ),
     edit(WHEN, "if self.held is None:", "The store is filled once and never again: read on when little is left."),
     edit(
         STATE,
@@ -233,4 +245,23 @@ ask.mistakes(
         "    def __next__",
         "Activations keep the network's graph, and with it all memory: use torch.no_grad().",
     ),
+)
+
+SOONER = "When to read on is free, as long as each batch is drawn from at least half of the capacity."
+AGAIN = "After the last reading it asks once more, and is told None once more."
+
+ask.survives(WHEN, WHEN.replace("<", "<="), SOONER)
+ask.survives(WHEN, WHEN.replace("self.batch + ", ""), SOONER)
+ask.survives(WHEN, WHEN.replace("// 2", "// 1"), SOONER)
+ask.survives(
+    "while count < self.capacity and (not self.ended):",
+    "while count <= self.capacity and (not self.ended):",
+    "One reading more than the capacity may be held.",
+)
+ask.survives("self.ended = True", "", AGAIN)
+ask.survives("self.ended = True", "self.ended = False", AGAIN)
+ask.survives(
+    "count += len(parts[-1])",
+    "count += len(parts[-0])",
+    "It counts too much, and so reads less at a time and more often: how much is free above half the capacity.",
 )

@@ -105,3 +105,9 @@ ask.mistakes(
         "Each head's part is bent: only their sum is, with the bias.",
     ),
 )
+
+ask.survives(
+    "centred = z - b_dec.unflatten(0, sizes)",
+    "centred = z - b_dec.unflatten(-1, sizes)",
+    "`b_dec` has one axis, which is the first and the last.",
+)

@@ -21,7 +21,7 @@ def _(rng: Rng) -> Iterator[Case]:
     for name, (texts, length, vocab), share, count, weight, ties in [
         ("all places are taken", (4, 6, 9), 0.4, 99, 0.1, False),
         ("a rule with ties", (3, 8, 7), 0.3, 60, 0.0, True),
-        ("one active place", (2, 7, 11), 0.08, 20, 0.5, False),
+        ("one active place", (2, 5, 11), 0.08, 10, 0.5, False),
         ("as many places as there are active ones", (5, 4, 6), 0.5, 10, 0.0, True),
         ("weak activity", (3, 5, 8), 0.6, 50, 0.3, False),
     ]:
@@ -51,7 +51,8 @@ def _(rng: Rng) -> Iterator[Case]:
             seed=rng.seed(),
         )
     texts, length = 2, 4
-    activity = _activity(rng, texts, length, 0.5)
+    # strengths far apart, so that whoever draws by strength is seen
+    activity = _activity(rng, texts, length, 0.5) * 10.0 ** (rng.permutation(texts * length) % 4).reshape(texts, length)
     yield Case(
         "two places of either kind, drawn again and again",
         kind="places",
@@ -107,6 +108,17 @@ SAME_PLACES = (
 )
 
 ask.mistakes(
+    edit(
+        "above = scores[0][:, None] - scores[1]  # (active, silent)",
+        "above = torch.stack([active - silent for active, silent in zip(*scores, strict=False)])",
+        "Each active place is compared with one silent place: compare it with all of them.",
+    ),
+    edit(
+        DRAWN,
+        "drawn = places[torch.multinomial(torch.where(kind, activity.clamp(min=1e-9), 1)[kind], "
+        "min(count, len(places)), generator=generator)].tolist()",
+        "Strong places are drawn more often than weak ones, which flatters the label: draw evenly from all of a kind.",
+    ),
     edit(
         ALIVE,
         "alive = torch.arange(len(density), device=density.device)",

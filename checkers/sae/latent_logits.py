@@ -34,14 +34,14 @@ def _(rng: Rng) -> Iterator[Case]:
         uneven = rng.uniform((batch, length, 1), 0.2, 3)
         yield Case(
             name,
-            model=_described(rng, config),
+            model=described(rng, config),
             W_dec=rng.normal((latents, width), 0.4),
             residual=uneven * rng.normal((batch, length, width), centre, spread),
             cotangent=rng.normal((latents, config.d_vocab)),
         )
 
 
-def _described(rng: Rng, config: Config) -> dict[str, Any]:
+def described(rng: Rng, config: Config) -> dict[str, Any]:
     """A model of this shape as an input of a case: its fields, and weights that are nowhere zero."""
     from headwork.models.gpt2 import GPT2
 

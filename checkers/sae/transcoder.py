@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.inputs import Rng, weights
@@ -37,7 +35,7 @@ def _(rng: Rng) -> Iterator[Case]:
             later_rows=rng.normal((later, 2)),
             written=rng.normal((batch, d_out)),
             made=rng.normal((batch, d_out)),
-            code=torch.relu(rng.normal((batch, latents), 0.2)),
+            code=rng.uniform((batch, latents), 0.1, 3),  # above 0, where L1 may be written with `abs`
             coefficient=coefficient,
         )
 
@@ -114,4 +112,10 @@ ask.mistakes(
         "return torch.relu(earlier.W_dec @ later.W_enc)",
         "The connections are bent: a latent may hold another one down.",
     ),
+)
+
+ask.survives(
+    "return earlier.W_dec @ later.W_enc",
+    "return (earlier.W_dec @ later.W_enc).detach()",
+    "Connections are read and not trained through: the text asks for their values alone.",
 )

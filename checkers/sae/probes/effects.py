@@ -135,3 +135,18 @@ def _drawn_places(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
             sets.append(_number_of(torch.tensor([each for each in seen if active[each] is kind]), many))
     for kind, sets in drawn.items():
         yield "active places" if kind else "silent places", torch.stack(sets)
+
+
+def latent_circuit(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    """The parts, their sum, and the gradient of all of them for the later latent's column."""
+    model, sae, names = _network(case), load(_Sparse(*case.weights["W_enc"].shape), case.weights), case.parts
+
+    def parts(column: Tensor) -> list[Tensor]:
+        found = answer.latent_circuit(model, case.tokens, case.layer, sae, column, case.query)
+        return [torch.as_tensor(found[name]) for name in names]
+
+    found = parts(case.column)
+    yield from zip(names, found, strict=True)
+    yield "sum", torch.stack([each.sum() for each in found]).sum()
+    whole = gradient(lambda column: torch.cat([p.flatten() for p in parts(column)]), case.cotangent, column=case.column)
+    yield "gradient", whole

@@ -55,11 +55,13 @@ def activation_store(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     """The whole corpus; the same seed, another, and a store that goes on where another one stopped."""
     model = network(case)
     batches, reading, ahead, drawn = _served(answer, case, model, case.seed)
+    most, least = ahead
     yield "given", batches
     yield "in which order", batches
     yield "batches", batches
     yield "asked", reading.asked
-    yield "ahead", ahead
+    yield "ahead", most
+    yield "held", least
     yield "again", _served(answer, case, model, case.seed)[0]
     other = _served(answer, case, model, case.seed + 1)[0]
     yield "other seed is other", not _alike(batches, other)
@@ -86,21 +88,27 @@ def _store(answer: Answer, case: Case, model: "GPT2", reading: Reading, seed: in
     return answer.ActivationStore(model, case.hook, reading, case.batch, case.capacity, seed)
 
 
-def _served(answer: Answer, case: Case, model: "GPT2", seed: int) -> tuple[list[Tensor], Reading, int, bool]:
-    """All batches, by how many activations at most reading was ahead, and whether others' random numbers were drawn."""
+Ahead = tuple[int, int | None]  # at most and, before the corpus has ended, at least; None if it ends at once
+
+
+def _served(answer: Answer, case: Case, model: "GPT2", seed: int) -> tuple[list[Tensor], Reading, Ahead, bool]:
+    """All batches, by how many activations reading was ahead of each, and whether others' random numbers were drawn."""
     reading, before = Reading(case), torch.get_rng_state()
     store = _store(answer, case, model, reading, seed)
-    batches, ahead, given = [], 0, 0
+    batches, most, least, given = [], 0, list[int](), 0
     for batch in store:
         if not isinstance(batch, Tensor) or batch.dim() != 2:
             shape = tuple(batch.shape) if isinstance(batch, Tensor) else type(batch).__name__
             raise Unfit(f"a batch is {shape}: it has to be (batch, d_model)")
-        ahead = max(ahead, reading.activations - given)
+        ahead = reading.activations - given  # this batch is among these
+        most = max(most, ahead)
+        if max(reading.asked, default=0) < len(case.tokens) - 1:
+            least.append(ahead)
         batches.append(batch)
         given += len(batch)
         if len(batches) > MOST:
             raise Unfit(f"the store has given {MOST} batches and does not end: raise StopIteration after the last")
-    return batches, reading, ahead, not torch.equal(before, torch.get_rng_state())
+    return batches, reading, (most, min(least, default=None)), not torch.equal(before, torch.get_rng_state())
 
 
 def _all(store: Any) -> list[Tensor]:

@@ -1,0 +1,14 @@
+"""What is asked of answers in chapter `sae`: the finding.
+
+Learners' processes hold this file: it contains no answer.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from headwork.checkers.probing import Answer, Case
+
+
+def used_or_recoverable(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
+    for name in ("most", "all"):
+        yield name, answer.USED_OR_RECOVERABLE

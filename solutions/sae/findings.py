@@ -1,0 +1,14 @@
+"""Chapter `sae`: the finding. Of ten directions of the house model's stream, which are used and which only read."""
+
+USED_OR_RECOVERABLE: dict[str, str] = {
+    "a name, by a probe": "used",
+    "a woman's name, by means": "recoverable only",
+    "the word the, by means": "used",
+    "the word the, by a probe": "recoverable only",
+    "a vowel first, by a probe": "recoverable only",
+    "after and, by a probe": "used",
+    "one of the first seven, by a probe": "recoverable only",
+    "a name that stood before, latent 506": "used",
+    "the word lost, latent 282": "used",
+    "the name Paula, latent 752": "recoverable only",
+}
