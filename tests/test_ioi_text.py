@@ -105,12 +105,11 @@ def test_a_planted_mover_is_made_up_for_and_heads_of_house_are_not(told):
 
 def test_what_name_movers_write_is_about_the_token(told):
     space = told[0]
-    made = space["made"]
-    token, position = space["token_or_position"](
-        made.model, made.clean, {"names": space["names"], "order": space["order"], "s2": made.corrupted},
-        space["last"], space["metric"], [space["tells"]],
-    )  # fmt: skip
-    assert token.mean() < -3 and position.abs().max() < 0.1
+    for family, heads in (("backup", 1), ("position", 2)):
+        made = space["planted"](family)
+        for turns, node in enumerate(list(made.roles)[:heads]):
+            signals = space["signals"](made, node)
+            assert signals[turns].max() < -3 and signals[1 - turns].abs().max() < 1e-3
     movers = [divmod(place, 4) for place in space["looks"]["name mover"].flatten().topk(2).indices.tolist()]
     found = space["token_or_position"](
         space["house"], space["prompts"].tokens, space["twins"], space["end"], space["difference"], movers

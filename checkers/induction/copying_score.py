@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headwork.checkers.checks import equal, satisfies
-from headwork.checkers.exercise import Exercise, edit
+from headwork.checkers.exercise import Exercise, edit, replace
 from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, described
 from headwork.checkers.induction.planted import repeated
 from headwork.checkers.inputs import Rng
@@ -46,13 +46,25 @@ ask.checks(
 
 GAIN = "W_O = centred * model.ln_final.w"
 RATIO = "(own / variance.sqrt()).mean((1, 2))"
-RAW = 'raw = torch.einsum("lbphd,lhdm->lbphm", values, torch.stack([block.attn.W_O for block in model.blocks]))\n    '
-STANDARD = (
-    "    logits = logits - logits.mean(-1, keepdim=True)\n"
-    "    logits = logits / logits.square().mean(-1, keepdim=True).sqrt()\n"
-    "    own = logits.gather(-1, tokens[None, :, :, None, None].expand(*logits.shape[:-1], 1))[..., 0]\n"
-    "    return own.mean((1, 2))"
-)
+LOGITS = "logits = written @ model.unembed.W_U"
+SCORE = "score = (own - logits.mean(-1)) / logits.std(-1, correction=0)"
+BY_LAYER = f"""
+import torch
+
+def copying_score(model, tokens):
+    _, cache = model.run_with_cache(tokens, lambda name: name.endswith("hook_v"))
+    rows = []
+    for layer, block in enumerate(model.blocks):
+        written = torch.einsum("bphd,hdm->bphm", cache[f"blocks.{{layer}}.attn.hook_v"], block.attn.W_O)
+        raw = written
+        if model.config.layer_norm:
+            written = (written - written.mean(-1, keepdim=True)) * model.ln_final.w
+        {LOGITS}
+        own = logits.gather(-1, tokens[:, :, None, None].expand(*logits.shape[:-1], 1))[..., 0]
+        {SCORE}
+        rows.append(score.mean((0, 1)))
+    return torch.stack(rows)
+"""
 BIASES = (
     "The shift of the final norm or the unembedding's bias is in the logits: they belong to no head, so take its gain "
     "and W_U alone."
@@ -60,6 +72,32 @@ BIASES = (
 MEAN = "The mean over the vocabulary is not taken off: a head that raises all tokens alike copies nothing."
 
 ask.mistakes(
+    replace(BY_LAYER.replace(LOGITS, "logits = model.unembed(model.ln_final(raw))"), BIASES),
+    replace(BY_LAYER.replace(LOGITS, "logits = model.ln_final(raw) @ model.unembed.W_U"), BIASES),
+    replace(BY_LAYER.replace(LOGITS, "logits = model.unembed(written)"), BIASES),
+    replace(BY_LAYER.replace("* model.ln_final.w", "* model.ln_final.w + model.ln_final.b"), BIASES),
+    replace(
+        BY_LAYER.replace(SCORE, "score = (logits.argmax(-1) == tokens[..., None]).to(logits.dtype)"),
+        "This counts how often the token attended to is raised most: the score is how far its logit lies above the "
+        "mean, in standard deviations.",
+    ),
+    replace(
+        BY_LAYER.replace(SCORE, "score = own.sub(logits.logsumexp(-1)).exp()"),
+        "These are probabilities: the score is the logit, in standard deviations above the mean of all tokens'.",
+    ),
+    replace(
+        BY_LAYER.replace(SCORE, "score = own - logits.logsumexp(-1)"),
+        "These are log-probabilities: the score is the logit, in standard deviations above the mean of all tokens'.",
+    ),
+    replace(
+        BY_LAYER.replace(
+            SCORE,
+            "of_head = logits.transpose(2, 3).flatten(0, 2)\n"
+            "        score = (own - of_head.mean(0)) / of_head.std(0, correction=0)",
+        ),
+        "One mean and one spread are taken over all positions: each position's logits have their own, over the "
+        "vocabulary.",
+    ),
     edit(
         "W_O - W_O.mean(-1, keepdim=True)",
         "W_O",
@@ -76,38 +114,9 @@ ask.mistakes(
         "The gain of the final norm, ln_final.w, is missing: it scales what the unembedding reads.",
     ),
     edit(
-        "return " + RATIO,
-        RAW + "logits = model.unembed(model.ln_final(raw))\n" + STANDARD,
-        BIASES,
-    ),
-    edit(
-        "return " + RATIO,
-        RAW + "logits = model.ln_final(raw) @ model.unembed.W_U\n" + STANDARD,
-        BIASES,
-    ),
-    edit(
-        "return " + RATIO,
-        "logits = written @ model.unembed.W_U + model.unembed.b_U\n" + STANDARD,
-        BIASES,
-    ),
-    edit(
         "written, W_U.T[tokens])",
         "written, model.unembed.W_U.T[tokens])",
         MEAN,
-    ),
-    edit(
-        "return " + RATIO,
-        "logits = written @ model.unembed.W_U\n"
-        "    return (logits.argmax(-1) == tokens[..., None]).to(logits.dtype).mean((1, 2))",
-        "This counts how often the token attended to is raised most: the score is how far its logit lies above the "
-        "mean, in standard deviations.",
-    ),
-    edit(
-        "return " + RATIO,
-        "chances = (written @ model.unembed.W_U).softmax(-1)\n"
-        '    return torch.einsum("lbphv,bpv->lh", chances, torch.nn.functional.one_hot(tokens, chances.shape[-1])'
-        ".to(chances.dtype)) / tokens.numel()",
-        "These are probabilities: the score is the logit, in standard deviations above the mean of all tokens'.",
     ),
     edit(
         "if model.config.layer_norm:",

@@ -136,6 +136,21 @@ ask.mistakes(
         "sender, receiver and name.",
     ),
     replace(
+        BY_EDGE.replace("(x, point):", "(x, point, sender=sender, receiver=receiver, name=name):").replace(
+            'hooks += [(name, keep), (f"blocks.{receiver[0]}.hook_{kind}_input", change)]',
+            'place = f"blocks.{receiver[0]}.hook_{kind}_input"\n'
+            "        hooks = [*(hook for hook in hooks if hook[0] != place), (name, keep), (place, change)]",
+        ),
+        "Of several edges into the inputs of one layer only the last is cut, since a later hook takes the place of an "
+        "earlier one: cut all of them.",
+    ),
+    replace(
+        BY_EDGE.replace("(x, point):", "(x, point, sender=sender, receiver=receiver, name=name):").replace(
+            "W_O[sender[1]]", "W_O[sender[1]] - model.blocks[sender[0]].attn.b_O"
+        ),
+        "`b_O` is taken out with the sender: it belongs to the layer and to no head, so leave it in.",
+    ),
+    replace(
         BEHIND_NORM,
         "The change is added to the query, key or value itself, as if there were no norm: change what the receiver "
         "reads, and let its norm compute.",

@@ -85,6 +85,12 @@ ask.mistakes(
         WHOLE,
     ),
     edit(
+        "streams[*path, (layer, head)] = written",
+        "streams[*path, (layer, head)] = stream + written",
+        "What a head read is added to what it writes: a path through it holds what it writes, and the path past it is "
+        "another one.",
+    ),
+    edit(
         "streams[*path, (layer, head)]",
         "streams[(layer, head), *path]",
         "The heads of a path are named in reverse: the earliest comes first.",

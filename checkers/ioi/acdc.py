@@ -21,7 +21,7 @@ ask = Exercise("acdc", seconds=60)
 
 SHAPES = [
     Config(
-        d_vocab=9, n_ctx=8, d_model=6, n_heads=2, d_mlp=5, n_layers=2,
+        d_vocab=9, n_ctx=8, d_model=6, n_heads=3, d_mlp=5, n_layers=1,
         attn_only=True, layer_norm=False, biases=False, tied=False,
     ),
     Config(d_vocab=11, n_ctx=9, d_model=8, n_heads=1, d_mlp=5, n_layers=2),
@@ -31,8 +31,8 @@ SHAPES = [
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for name, nodes, inputs, slant in [
-        ("a made-up graph", 7, 2, 0.3),
-        ("another, with one input", 6, 1, 0.5),
+        ("a made-up graph", 6, 2, 0.3),
+        ("another, with one input", 5, 1, 0.5),
         ("a larger one, where the order shows", 9, 3, 2.0),
     ]:
         case = _decided(name, made_up_graph(rng, nodes, inputs, slant), (0.01, 0.2))
@@ -154,6 +154,12 @@ SENDERS = "for sender in reversed(range(edges.shape[1])):"
 BOTH = f"{RECEIVERS}\n        {SENDERS}"
 FEWER = "fewer = kept.clone()"
 
+ask.survives(
+    "return pruned(run, edges, torch.tensor([threshold], device=edges.device))[0]",
+    "return pruned(run, edges, torch.tensor([threshold], device=edges.device))[-1]",
+    "There is one threshold: the first is the last.",
+)
+
 ask.mistakes(
     wrong(
         GONE,
@@ -216,10 +222,29 @@ ask.mistakes(
         "fewer = kept",
         "An edge that is tried stays away, whatever comes out: put it back when the loss rises.",
     ),
-    wrong(
+    of(ONE_BY_ONE.replace(GONE, "kept[receiver, sender] = False"))(
         FEWER,
         "fewer = edges.clone()",
         "Each edge is tried on the whole graph: leave out of the graph what has gone so far as well.",
+    ),
+    of(
+        """
+import torch
+
+def acdc(run, edges, threshold):
+    kept = edges.clone()
+    for receiver in reversed(range(len(edges))):
+        loss, senders = run(kept), kept[receiver].nonzero()[:, 0]
+        fewer = kept.repeat(len(senders), 1, 1)
+        fewer[range(len(senders)), receiver, senders] = False
+        if len(senders):
+            kept[receiver, senders[run(fewer) - loss < threshold]] = False
+    return kept
+"""
+    )(
+        "    return kept",
+        "    return kept.clone()",
+        "All senders of a receiver are tried on the same graph: when one has gone, try the next on what is left.",
     ),
     wrong(
         "return kept",

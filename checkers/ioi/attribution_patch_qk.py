@@ -84,6 +84,7 @@ def attribution_patch_qk(model, clean, corrupted, end, metric):
         found.append(torch.stack([change.sum(-1).permute(2, 1, 0) for change in changes]))
     return tuple(found)
 """
+ALL_KEYS = "All keys are patched at once: each key is patched by itself, with all others corrupted."
 
 ask.mistakes(
     of(FIRST_ORDER)(
@@ -103,25 +104,44 @@ ask.mistakes(
         "pattern(new_q, mixed)",
         "The clean keys meet the clean queries: the queries stay corrupted.",
     ),
+    wrong(MIXED, "mixed[:] = new_k", ALL_KEYS),
+    wrong(KEY, "each.append(((pattern(q, new_k) - old) * slope)[..., position].sum(-1).T)", ALL_KEYS),
     wrong(
-        MIXED,
-        "mixed[:] = new_k",
-        "All keys are patched at once: each key is patched by itself, with all others corrupted.",
+        KEY,
+        "each.append(((pattern(q, mixed) - old) * slope)[..., position].sum(-1).T)",
+        "Only the patched key's own column is counted: the softmax changes every entry of the rows that see it, so add "
+        "up over queries and keys.",
+    ),
+    of(HOOKED.replace('[base[name + "pattern"]], retain', '[base[name + "attn_scores"]], retain'))(
+        "slope, =",
+        "(slope,) =",
+        "The gradient is taken at the scores, before the softmax that is recomputed: take it at `hook_pattern`.",
     ),
     wrong(
         MIXED,
         "mixed[:, : position + 1] = new_k[:, : position + 1]",
         "The keys before it stay patched: each key is patched by itself, with all others corrupted.",
     ),
-    wrong(
-        'scores.masked_fill(later, float("-inf")).softmax(-1)',
-        "scores.softmax(-1)",
-        "The recomputed pattern has no causal mask: no query sees a later key.",
+    *(
+        mistake
+        for wrong in (of(HOOKED), of(HOOKED.replace('old = base[name + "pattern"].detach()', "old = pattern(q, k)")))
+        for mistake in (
+            wrong(
+                'scores.masked_fill(later, float("-inf")).softmax(-1)',
+                "scores.softmax(-1)",
+                "The recomputed pattern has no causal mask: no query sees a later key.",
+            ),
+            wrong(
+                " / q.shape[-1] ** 0.5",
+                "",
+                "The recomputed scores are not divided by the root of d_head, as the network's are.",
+            ),
+        )
     ),
-    wrong(
+    of(HOOKED.replace('old = base[name + "pattern"].detach()', "old = pattern(q, k)"))(
         " / q.shape[-1] ** 0.5",
-        "",
-        "The recomputed scores are not divided by the root of d_head, as the network's are.",
+        " / (q.shape[-2] * q.shape[-1]) ** 0.5",
+        "The recomputed scores are divided by the root of d_model: divide by that of d_head.",
     ),
     wrong(
         " / q.shape[-1] ** 0.5",

@@ -77,6 +77,22 @@ ask.mistakes(
         "The scale is how far the circuit is from the model: it is how far no circuit at all is.",
     ),
     edit(
+        ENDS,
+        ENDS + "\n    whole = run(circuit)",
+        "The scale is how far no circuit at all is from the circuit: it is how far it is from the whole model.",
+    ),
+    edit(
+        RESULT,
+        "return (away / (none - run(~sets)).abs().sum(-1)).amax(-1)",
+        "K is taken away in the scale too: that is how far no circuit at all is from the whole model, for every K.",
+    ),
+    edit(
+        RESULT,
+        "away = (run(circuit & ~sets) - run(~sets)).mean(-1).abs()\n"
+        "    return (away / (none - whole).mean(-1).abs()).amax(-1)",
+        "Means are taken before the absolute values, above and below: differences of opposite sign cancel.",
+    ),
+    edit(
         RESULT,
         "return (away / (none - whole).abs().sum(-1)).mean(-1)",
         "The metrics are averaged: c(K) is the worse of them.",

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
+from headwork.checkers.induction.networks import ATTENTION_ONLY
 from headwork.checkers.inputs import Rng
-from headwork.checkers.ioi.questions import NOTHING_LEFT, of, planted_question, questions
+from headwork.checkers.ioi.questions import NOTHING_LEFT, of, planted_question, prompts, questions
 from headwork.checkers.probing import Case
 
 ask = Exercise("grad_drop", batch=["clean", "corrupted", "end", "directions"], seconds=30)
@@ -13,8 +14,10 @@ ask = Exercise("grad_drop", batch=["clean", "corrupted", "end", "directions"], s
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
-    for name, inputs in questions(rng):
+    for name, inputs in questions(rng, house=False):
         yield Case(name, **inputs)
+    inputs = {"directions": rng.normal((2, 256)), "log_probabilities": False, **prompts(rng, 256, 2, 6)}
+    yield Case("the model attention-only", model=ATTENTION_ONLY, **inputs)
     _, inputs = planted_question(rng, "undone", 5)
     yield Case("a planted head whose paths cancel", **inputs)
 
@@ -174,9 +177,9 @@ ask.mistakes(
         "total = total + torch.stack(estimates).mean(-1, keepdim=True).abs().expand(-1, -1, len(end))",
         "The mean over the prompts is taken before the absolute value: keep a number for each prompt.",
     ),
-    wrong(
+    of(HOOKED.replace(RESULT, "return total"))(
         ABSOLUTE,
-        "total = torch.maximum(torch.stack(estimates).abs(), torch.as_tensor(total)) * 1",
+        "total = torch.maximum(torch.stack(estimates).abs(), torch.as_tensor(total))",
         "The largest of the estimates is kept: add up their sizes over the layers.",
     ),
 )

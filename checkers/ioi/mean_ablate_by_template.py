@@ -135,6 +135,16 @@ ask.mistakes(
         "ablated heads leave it.",
     ),
     edit(
+        "    rows = torch.arange(len(tokens), device=tokens.device)\n",
+        "    written = [name for name in model.hook_points if name.endswith('hook_mlp_out')]\n"
+        "    _, by_mlps = model.run_with_cache(abc, written)\n"
+        "    for name, layer in zip(written, by_mlps.values(), strict=True):\n"
+        '        means = torch.einsum("bo,opd->bpd", share / share.sum(1, keepdim=True), layer)\n'
+        "        hooks.append((name, lambda value, point, means=means: means))\n"
+        "    rows = torch.arange(len(tokens), device=tokens.device)\n",
+        "The MLPs write their means too: they are no nodes, and compute on whatever they are given.",
+    ),
+    edit(
         READ,
         "logits: Tensor = model.unembed(model.ln_final(stream[:, -1]))",
         "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",

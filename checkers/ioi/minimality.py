@@ -24,6 +24,8 @@ EFFECT = "effect = (run(left[:, None] & ~single) - run(left)[:, None]).mean(-1) 
 ENDS = "whole, none = run(torch.stack([torch.ones_like(circuit), torch.zeros_like(circuit)])).mean(-1)  # (metric,)"
 SHARES = "shares = (effect / (whole - none)).abs().amax(-1)  # (set, member)"
 RESULT = "return torch.where(left, shares, 0).amax(0)"
+NO_K = "K is not taken away: a member whose work others take over shows only where they are gone."
+FROM_MODEL = "The member is taken from the model: take it from the circuit, in which only the members work."
 
 ask.mistakes(
     edit(
@@ -34,12 +36,21 @@ ask.mistakes(
     edit(
         EFFECT,
         "effect = (run((circuit & ~single)[None].expand(len(sets), -1, -1)) - run(circuit[None])[:, None]).mean(-1)",
-        "K is not taken away: a member whose work others take over shows only where they are gone.",
+        NO_K,
     ),
+    edit(LEFT, "left = circuit & ~torch.zeros_like(sets)", NO_K),
     edit(
-        LEFT,
-        "left = ~sets",
-        "The member is taken from the model: take it from the circuit, in which only the members work.",
+        LEFT + "\n    " + EFFECT,
+        "left = (circuit & ~sets)[:, None] | single & circuit\n"
+        "    effect = (run(left & ~single) - run(left)).mean(-1)\n    left = circuit.expand_as(sets)",
+        "A K that contains the member is asked as well, without it: only those K count that do not contain it.",
+    ),
+    edit(LEFT, "left = ~sets", FROM_MODEL),
+    edit(EFFECT, "effect = (run((~sets)[:, None] & ~single) - run(~sets)[:, None]).mean(-1)", FROM_MODEL),
+    edit(
+        ENDS,
+        ENDS + "\n    whole, none = (run(torch.ones_like(circuit)) - run(torch.zeros_like(circuit))).abs().mean(-1), 0",
+        "In the scale the absolute value of each prompt comes before the mean: it is |mean of m(M) - mean of m(none)|.",
     ),
     edit(
         EFFECT,

@@ -53,6 +53,17 @@ ask.mistakes(
         "projection by how much value and donor differ.",
     ),
     edit(
+        READ,
+        "basis = torch.linalg.qr(W).Q\n    read_part = basis @ (basis.T @ direction)",
+        "As many directions are kept as W has columns, or rows: its rank may be smaller, and then some of them are not "
+        "read.",
+    ),
+    edit(
+        RESULT,
+        "return donor @ W, patched(read_part)",
+        "The whole activation is the donor's: patch its part along the direction alone.",
+    ),
+    edit(
         AMOUNT,
         "amount = (donor - value) @ along",
         "The direction's length is left out: the amount along a direction is a product divided by its squared length.",

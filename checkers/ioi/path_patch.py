@@ -51,12 +51,30 @@ wrong = of(HOOKED)
 FROZEN = 'frozen = [name for name in written if name.endswith("hook_z") or not mlps]'
 MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
+TOTAL = "The other heads are not frozen, so they react: that is the total effect. Give every other head its clean z."
 
 ask.mistakes(
     wrong(
         "[(frozen, freeze)]",
         "[(sender, freeze)]",
-        "The other heads are not frozen, so they react: that is the total effect. Give every other head its clean z.",
+        TOTAL,
+    ),
+    of(HOOKED.replace("[(frozen, freeze)]", "[({sender, *frozen}, freeze)]"))(
+        FROZEN,
+        "frozen = [name for name in written if not mlps and not name.endswith('hook_z')]",
+        TOTAL,
+    ),
+    wrong(
+        "value = base[point.name].clone()\n                if point.name == sender:",
+        'name = point.name if "mlp" in point.name else f"blocks.{model.config.n_layers - 1}.attn.hook_z"\n'
+        "                value = base[name].clone()\n                if name == sender:",
+        "Every layer is given the last layer's z, since a function looks its variables up when it is called: go by "
+        "`point.name`, or bind the loop's variable.",
+    ),
+    wrong(
+        "value = base[point.name].clone()\n",
+        "value = base[point.name]\n",
+        "The clean cache is written into, so that the heads corrupted before stay corrupted: clone what is changed.",
     ),
     wrong(
         "value = base[point.name].clone()\n",
@@ -82,6 +100,11 @@ ask.mistakes(
         FROZEN,
         'frozen = [name for name in written if name.endswith("hook_z")]',
         "MLPs are recomputed in both conventions: without `mlps` each writes what it wrote in the clean run.",
+    ),
+    wrong(
+        "[(frozen, freeze)]",
+        '[([name for name in frozen if name != f"blocks.{layer}.hook_mlp_out"], freeze)]',
+        "Without `mlps` the MLP of the sender's own layer is recomputed: it reads the sender too, so freeze it.",
     ),
     wrong(
         FROZEN,

@@ -78,14 +78,48 @@ FROZEN = 'frozen = [name for name in written if name.endswith("hook_z") or not m
 POINTS = 'points = list({f"blocks.{layer}.attn.hook_{part}" for layer, _, part in receivers})'
 MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
+EVERY_WAY = (
+    "In the first run the other heads are not frozen, so the receivers hear of the sender on every way: freeze them to "
+    "their clean z."
+)
 
 ask.mistakes(
+    wrong("[(frozen, freeze), (points, keep)]", "[(sender, freeze), (points, keep)]", EVERY_WAY),
+    of(HOOKED.replace("[(frozen, freeze), (points", "[({sender, *frozen}, freeze), (points"))(
+        FROZEN,
+        "frozen = [name for name in written if not mlps and not name.endswith('hook_z')]",
+        EVERY_WAY,
+    ),
     wrong(
-        "[(frozen, freeze), (points, keep)]",
-        "[(sender, freeze), (points, keep)]",
-        "In the first run the other heads are not frozen, so the receivers hear of the sender on every way: "
-        "freeze them "
-        "to their clean z.",
+        "logits = model.run_with_hooks(clean, [(points, put)])",
+        "logits = model.run_with_hooks(clean, [(points, put), ([name for name in frozen if 'mlp' in name], "
+        "lambda value, point: base[point.name])])",
+        "Without `mlps` the MLPs are frozen in the last run too: there all that comes after the receivers is computed "
+        "as usual.",
+    ),
+    of(HOOKED.replace('("hook_z", "hook_mlp_out")', '("hook_z", "hook_mlp_out", "hook_q", "hook_k", "hook_v")'))(
+        "value[:, :, receiver] = seen[point.name][:, :, receiver]",
+        "value[:, :, receiver] = donor[point.name][:, :, receiver]",
+        "The receivers get the corrupted run's inputs, whoever the sender is: put in what they become when the sender "
+        "alone is corrupted.",
+    ),
+    wrong(
+        "value[:, :, receiver] = seen[point.name][:, :, receiver]",
+        "value[rows, end, receiver] = seen[point.name][rows, end, receiver]",
+        "The receivers' inputs are put in at the end alone: put them in at all positions.",
+    ),
+    wrong(
+        'if point.name == f"blocks.{place}.attn.hook_{part}":\n'
+        "                        value[:, :, receiver] = seen[point.name][:, :, receiver]",
+        "head_of_last = receivers[-1][1]\n"
+        "                    value[:, :, head_of_last] = seen[point.name][:, :, head_of_last]",
+        "At every point the last receiver's head is patched, since a function looks its variables up when it is "
+        "called: bind the loop's variable.",
+    ),
+    wrong(
+        "value = base[point.name].clone()\n",
+        "value = base[point.name]\n",
+        "The clean cache is written into, so that the heads corrupted before stay corrupted: clone what is changed.",
     ),
     wrong(
         "value = base[point.name].clone()\n",

@@ -156,6 +156,11 @@ ask.mistakes(
         "All heads of the layer are replaced: replace the one.",
     ),
     wrong(
+        "last.var(-1, correction=0, keepdim=True)",
+        "last.var(-1, keepdim=True)",
+        "The variance divides by n - 1, as PyTorch's does by default: the final LayerNorm divides by n.",
+    ),
+    wrong(
         "last = logits[rows, end]",
         "last = logits[:, -1]",
         "The logit difference is read in the last column: shorter prompts end before it, and `end` says where.",

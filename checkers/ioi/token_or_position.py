@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from headwork.checkers.checks import equal
-from headwork.checkers.exercise import Exercise
+from headwork.checkers.exercise import Exercise, Replacement
 from headwork.checkers.inputs import Rng
 from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, heads_of, of, planted_question, questions, some_heads
 from headwork.checkers.probing import Case
@@ -15,12 +15,13 @@ ask = Exercise("token_or_position", batch=["clean", "end", "directions", "names"
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
-    made, inputs = planted_question(rng, "backup", 4)
-    clean, s2 = inputs["clean"], inputs.pop("corrupted")
-    io, s = (made.answers[:4, column, None] for column in (0, 1))
-    names = torch.where(clean == io, s, torch.where(clean == s, io, clean))
-    twins = {"names": names, "order": torch.where(clean == s2, names, clean), "s2": s2}
-    yield Case("a planted head that brings the token", heads=heads_of(made)[:1], **twins, **inputs)
+    for told, family, batch, first in [("token", "backup", 4, 0), ("position", "position", 3, 1)]:
+        made, inputs = planted_question(rng, family, batch)
+        clean, s2 = inputs["clean"], inputs.pop("corrupted")
+        io, s = (made.answers[:batch, column, None] for column in (0, 1))
+        names = torch.where(clean == io, s, torch.where(clean == s, io, clean))
+        twins = {"names": names, "order": torch.where(clean == s2, names, clean), "s2": s2}
+        yield Case(f"a planted head that tells the {told}", heads=[heads_of(made)[first]], **twins, **inputs)
     for name, inputs in questions(rng):
         clean, corrupted = inputs["clean"], inputs.pop("corrupted")
         vocab = inputs["directions"].shape[1]
@@ -72,11 +73,23 @@ PUT = "z[rows, end, head] = donor[point.name][rows, end, head]"
 TOKEN = "token = ((names - base) + (both - order)) / 2"
 POSITION = "position = ((order - base) + (both - names)) / 2"
 
+
+def both(token: str, position: str, sentence: str) -> Replacement:
+    """The same mistake in both formulas."""
+    return of(HOOKED.replace(TOKEN, f"token = {token}"))(POSITION, f"position = {position}", sentence)
+
+
 ask.mistakes(
     wrong(
         "return token, position",
         "return position, token",
         "Token and position have changed places: 'names' turns the token, 'order' the position.",
+    ),
+    both(
+        "names - base",
+        "order - base",
+        "Token and position are each turned where the other is as in the clean prompt: turn the token at the other "
+        "position too, from 'order' to 's2', the position with the other token, from 'names' to 's2', and take means.",
     ),
     wrong(
         TOKEN,
@@ -90,25 +103,35 @@ ask.mistakes(
         "The position is turned only where the token is as in the clean prompt: turn it with the other token too, from "
         "'names' to 's2', and take the mean.",
     ),
-    wrong(
-        TOKEN,
-        "token = ((names - base) + (both - base)) / 2",
-        "'s2' turns token and position together: compare it with 'order', from which it differs in the token alone.",
+    both(
+        "((names - base) + (both - base)) / 2",
+        "((order - base) + (both - base)) / 2",
+        "'s2' turns token and position together: compare it with the twin from which it differs in one of them alone.",
     ),
-    wrong(
-        TOKEN,
-        "token = (names - base) + (both - order)",
+    both(
+        "(names - base) + (both - order)",
+        "(order - base) + (both - names)",
         "The two changes are added up: take their mean.",
     ),
-    wrong(
-        TOKEN,
-        "token = ((base - names) + (order - both)) / 2",
-        "The token's change has the opposite sign: it is what happens when the token turns, turned minus unturned.",
+    both(
+        "((base - names) + (order - both)) / 2",
+        "((base - order) + (names - both)) / 2",
+        "The changes have the opposite sign: they are what happens when something turns, turned minus unturned.",
     ),
-    wrong(
-        TOKEN,
-        "token = ((names - base) - (both - order)) / 2",
+    both(
+        "((names - base) - (both - order)) / 2",
+        "((order - base) - (both - names)) / 2",
         "This is half the interaction, the difference of the two changes: take their mean.",
+    ),
+    both(
+        "((names - base).abs() + (both - order).abs()) / 2",
+        "((order - base).abs() + (both - names).abs()) / 2",
+        "The sizes of the changes are taken: keep their signs, or the two do not add up to what 's2' does.",
+    ),
+    both(
+        "((names - base) + (both - order)) / 2 / (both - base)",
+        "((order - base) + (both - names)) / 2 / (both - base)",
+        "The changes are divided by what 's2' does: return them as they are, in the metric's unit.",
     ),
     wrong(
         PUT,
@@ -135,6 +158,19 @@ ask.mistakes(
         "for layer, head in heads[-1:]:",
         "Only the last head is patched, perhaps because each hook replaces the one before: patch all of them in one "
         "run.",
+    ),
+    wrong(
+        PUT,
+        "last = heads[-1][1]\n                    z[rows, end, last] = donor[point.name][rows, end, last]",
+        "In every layer the last head's number is patched, since a function looks its variables up when it is called: "
+        "bind the loop's variable.",
+    ),
+    wrong(
+        "return metric(model.run_with_hooks(clean, [(points, patch)])[rows, end])",
+        "alone, group = 0, list(heads)\n        for each in group:\n            heads[:] = [each]\n"
+        "            alone = alone + metric(model.run_with_hooks(clean, [(points, patch)])[rows, end]) - base\n"
+        "        heads[:] = group\n        return base + alone",
+        "Each head is patched in a run of its own and the changes are added up: patch all of them in one run.",
     ),
     wrong(
         "model.run_with_hooks(clean, [(points, patch)])",

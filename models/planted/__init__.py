@@ -18,6 +18,7 @@ from headwork.models.planted.backup import backup
 from headwork.models.planted.cancelling import cancelling
 from headwork.models.planted.gates import and_gate, or_gate
 from headwork.models.planted.k_composition import decoys, k_composition, normed, saturated
+from headwork.models.planted.position import position
 from headwork.models.planted.q_composition import q_composition
 from headwork.models.planted.truth import Joint, Planted
 from headwork.models.planted.undone import undone
@@ -38,6 +39,7 @@ FAMILIES: dict[str, Callable[[str, int], Planted]] = {
     "layer-norm": normed,
     "backup": backup,
     "undone": undone,
+    "position": position,
 }
 
 

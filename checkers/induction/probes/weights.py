@@ -18,9 +18,9 @@ def fold_layer_norm(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     model = network(case)
     before = digest(model.state_dict())
     state = answer.fold_layer_norm(model)
-    yield "the model is as it was", digest(model.state_dict()) == before
     if not isinstance(state, dict):
         raise Unfit(f"it returns a {type(state).__name__}: return the state, a dict from names to tensors")
+    yield "the model is as it was", digest(model.state_dict()) == before
     yield "state", {name: state[name] for name in sorted(state)}
     shape = asdict(replace(model.config, tied=False, biases=True))
     try:
