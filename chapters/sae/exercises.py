@@ -507,3 +507,22 @@ def error_against_noise(
     (batch, d_model). The noise is drawn in the order of KINDS. Returns numbers: 'error', and one for each kind.
     """
     raise NotImplementedError("write error_against_noise")
+
+
+# sae.used_or_recoverable: Used, or only recoverable?
+# 6 points, about 60 minutes. Check it with: headwork check sae.used_or_recoverable
+USED_OR_RECOVERABLE: dict[str, str] = ...
+
+
+# sae.latent_circuit: What a latent was made of
+# 5 points, about 30 minutes. Check it with: headwork check sae.latent_circuit
+def latent_circuit(model: GPT2, tokens: Tensor, layer: int, sae: SAE, column: Tensor, query: int) -> dict[str, Tensor]:
+    """What a latent of a layer's `hook_z` reads at one position, taken apart, with attention and norm as they are.
+
+    tokens: (position,), one text. sae: takes the stream before block `layer`, (position, d_model), gives a
+    reconstruction and latents, and has `W_dec`. column: (head * d_head,), the later latent's column of `W_enc`. Returns
+    'latents', (position, head, latent), what each earlier latent brings from each position by each head; 'others',
+    (position, head), what all else of the stream brings; and 'biases', a number. Their sum is z at `query` times
+    `column`.
+    """
+    raise NotImplementedError("write latent_circuit")
