@@ -337,7 +337,7 @@ WRONG = [
         "activation_store",
         "reads on when a batch is missing",
         STORE_ROWS.replace("self.capacity // 2 + self.batch", "self.batch"),
-        "read on at half the capacity",
+        "read on at half of its capacity",
     ),
     (
         "label_and_predict",
@@ -357,36 +357,12 @@ WRONG = [
         ),
         "compare it with all of them",
     ),
-    ("label_and_predict", "one token too many", PAIRS.replace("p[i] + 1", "p[i] + 2"), ""),
-    (
-        "error_against_noise",
-        "the mean error's length",
-        MIXED.replace("ni * (ei.norm() / ni.norm())", "ni * (error.norm(dim=1).mean() / ni.norm())"),
-        "",
-    ),
-    (
-        "latent_circuit",
-        "a norm for each piece",
-        PIECES.replace(
-            "both = (both - both.mean(-1, keepdim=True)) / s[:, None] * ln.w",
-            "both = F.layer_norm(both, both.shape[-1:], ln.w, None, ln.eps)",
-        ),
-        "",
-    ),
     (
         "latent_circuit",
         "the error alone",
         PIECES.replace("rest = pre - pieces.sum(1)", "rest = pre - sae(pre)[0]"),
         "`b_dec` is written by no latent",
     ),
-    ("latent_circuit", "queries' weights", HEADS.replace("attn.W_V[h] @ c))", "attn.W_Q[h] @ c))"), ""),
-    (
-        "latent_circuit",
-        "centred before the weight",
-        HEADS.replace("r = M @ (w * (block.attn.W_V[h] @ c))", "r = w * (M @ (block.attn.W_V[h] @ c))"),
-        "",
-    ),
-    ("latent_circuit", "d_head first", LEFT.replace('"(h d) -> h d", h=', '"(d h) -> h d", h='), ""),
     (
         "latent_circuit",
         "no biases",

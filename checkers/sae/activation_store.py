@@ -26,7 +26,7 @@ def _(rng: Rng) -> Iterator[Case]:
     with torch.device("meta"):
         shapes = {name: tuple(each.shape) for name, each in GPT2(CONFIG).state_dict().items()}
     for name, hook, readings, (texts, length), batch, capacity, stop, padded in [
-        ("the residual stream", "blocks.0.hook_resid_post", 32, (4, 6), 16, 300, 5, False),
+        ("the residual stream", "blocks.0.hook_resid_post", 16, (8, 6), 16, 300, 5, False),
         ("texts with padding, a small batch", "blocks.1.hook_mlp_out", 9, (5, 7), 7, 80, 12, True),
         ("heads side by side", "blocks.1.attn.hook_z", 6, (3, 7), 10, 40, 3, True),
         ("a batch that the corpus does not fill", "blocks.0.hook_resid_pre", 2, (2, 5), 50, 200, 0, True),
@@ -173,6 +173,7 @@ CUT = "given, self.held = self.held[: self.batch], self.held[self.batch :]"
 WHEN = "if not self.ended and count < self.batch + self.capacity // 2:"
 STATE = 'return {"held": held, "next": self.next, "ended": self.ended, "generator": self.generator.get_state()}'
 KEEP = "parts.append(cache[self.hook].flatten(2)[counts])"
+FEW = "Batches are drawn from few activations: read until the store is full, and read on at half of its capacity."
 
 ask.mistakes(
     edit(SHUFFLE, "            self.held = held\n", "Nothing is shuffled: a batch holds neighbours of one text."),
@@ -194,7 +195,7 @@ ask.mistakes(
     edit(
         "while count < self.capacity and not self.ended:",
         "while count < self.batch and not self.ended:",
-        "Only as much is read as a batch needs, so what is shuffled comes from few texts: fill the store.",
+        FEW,
     ),
     edit(KEEP, "parts.append(cache[self.hook].flatten(2).flatten(0, 1))", "Positions that do not count are kept."),
     edit(
@@ -221,7 +222,7 @@ ask.mistakes(
     edit(
         WHEN,
         "if not self.ended and count < self.batch:",
-        "It reads on only when no batch is left, so the last ones are drawn from few: read on at half the capacity.",
+        FEW,
     ),
     edit(WHEN, "if self.held is None:", "The store is filled once and never again: read on when little is left."),
     edit(
