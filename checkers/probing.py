@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 ABSENT = "absent"  # stands for a gradient that does not exist
+PROBES_OWN = {"seed", "stale", "repeats", "shift"}  # inputs that a probe needs, and no options of the exercise
 
 
 class Unfit(Exception):

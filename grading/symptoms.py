@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from headwork.checkers.probing import Case
+from headwork.checkers.probing import PROBES_OWN, Case
 from headwork.grading.judge import Known
 from headwork.grading.plan import Observation
 
@@ -153,7 +153,7 @@ def _across_runs(known: Known, seen: list[Observation], name: str) -> Iterator[s
     for name, axis in _lonely_axes(right, wrong):
         yield f"It is right only where axis {axis} of {name} has length 1: numbers along that axis are mixed."
         return
-    for option in right[0].inputs:
+    for option in (name for name in right[0].inputs if name not in PROBES_OWN):
         values = [case.inputs.get(option) for case in (*right, *wrong)]
         if all(isinstance(value, (bool, int, float, str)) for value in values):
             good, bad = set(values[: len(right)]), set(values[len(right) :])

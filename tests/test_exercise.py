@@ -7,7 +7,7 @@ from headwork.checkers.catalogue import UnknownExercise, exercise, ids
 from headwork.checkers.checks import equal, stable
 from headwork.checkers.exercise import Exercise, edit
 from headwork.checkers.inputs import Rng
-from headwork.checkers.probing import Case
+from headwork.checkers.probing import PROBES_OWN, Case
 from headwork.grading.plan import runs_of
 
 
@@ -68,7 +68,7 @@ def test_the_inputs_of_every_exercise_are_worth_asking(id):
         for name, value in case.inputs.items():
             if isinstance(value, torch.Tensor):
                 assert value.dtype is torch.bool or not value.numel() or (value != 0).any(), (case.name, name)
-            elif isinstance(value, (int, float)) and name not in ("seed", "stale", "repeats", "shift"):  # the probe's
+            elif isinstance(value, (int, float)) and name not in PROBES_OWN:
                 options.setdefault(name, set()).add(value)
     assert all(len(values) > 1 for values in options.values()), options
 

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from headwork.grading.symptoms import LOOKS
+from headwork.checkers.probing import Case
+from headwork.grading.judge import Known
+from headwork.grading.plan import Observation, Run
+from headwork.grading.symptoms import LOOKS, symptoms
 
 
 def numbers(*shape: int) -> torch.Tensor:
@@ -30,3 +33,11 @@ def test_slices_in_the_wrong_order_are_seen(shape):
     assert f"along axis {axis} are right but in the wrong order" in seen(
         want.index_select(axis, torch.tensor([2, 0, 3, 1, 4])), want
     )
+
+
+def test_the_option_that_right_runs_share_is_named_and_a_seed_is_not():
+    runs = [Run(Case(str(seed), seed=seed, depth=0.5 if seed == 1 else 0.1 * seed)) for seed in (1, 2, 3)]
+    right = [Observation({"value": numbers(4) + run.case.seed}) for run in runs]
+    mine = [right[0], *(Observation({"value": each.values["value"].sin()}) for each in right[1:])]
+    found = symptoms(Known(runs, right), mine, 1, "value")
+    assert found == ["It is right only where depth is 0.5: is that value written into your code?"]
