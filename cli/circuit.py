@@ -141,6 +141,12 @@ def _show(found: "Score", circuit: "Circuit") -> None:
         f"Random circuits of {mine.size} nodes have F = {mine.random:.2f}; the whole model has 1, and a lift of 0. "
         f"The worst set of those taken from both: c = {mine.worst:.2f} (reference {other.worst:.2f})."
     )
+    worst, c = mine.greedy
+    if worst:
+        in_words(
+            f"The worst that a search finds among its members: c = {c:.2f} without "
+            f"{', '.join(named(node) for node in worst)} (reference {other.greedy[1]:.2f}); not scored."
+        )
     idle = [named(each.node) for each in mine.members if not each.earned]
     if idle:
         more = f" and {len(idle) - 6} more" if len(idle) > 6 else ""

@@ -1,6 +1,7 @@
 """The judge of circuits: its experiments against whole forward passes, its rules on made-up networks, and gamed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -206,6 +207,24 @@ def test_idle_members_cost_their_share(judge, ours):
 def test_each_member_that_is_left_out_costs(judge, ours):
     for node in ours:
         assert ceiling(judge, ours - {node}, ours) < 99
+
+
+def test_the_worst_k_grows_by_the_member_with_which_c_is_largest(house, judge, ours):
+    some = sorted(ours)[:6]
+    asked = Judge(judge.bench, judge.seed, replace(SMALL, greedy=2))
+    nodes, c = asked.measure(frozenset(some), [], with_members=False).greedy
+
+    def of(*K):
+        kept, sets = asked.bench.mask(some), asked.bench.mask(K)
+        both = asked.bench.answers(torch.stack([kept & ~sets, ~sets]))[:, 0]
+        far = (asked.none[0] - asked.whole).abs().sum(0)
+        return float(((both[0] - both[1]).abs().sum(0) / far).max())
+
+    first = max(some, key=of)
+    second = max((node for node in some if node != first), key=lambda node: of(first, node))
+    grown = of(first, second) > of(first)
+    assert set(nodes) == ({first, second} if grown else {first}) and c == pytest.approx(of(*nodes), rel=1e-4)
+    assert judge.measure(frozenset(some), [], with_members=False).greedy == ((), 0.0)
 
 
 def test_the_empty_circuit_scores_nothing(judge, ours):

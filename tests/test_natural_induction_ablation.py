@@ -682,6 +682,48 @@ def ablation_values(values, how, generator=None):
         ("sum", AP % ("losses[:, start:].sum()", "loss([heads[i], heads[j]]) - loss([])")),
     ],
     "cut_edges": [
+        (
+            "b_O taken out too",
+            """def cut_edges(model, tokens, edges, values):
+    for (ls, hs), (lr, hr), part in edges:
+        if lr <= ls:
+            raise ValueError("no path")
+    now = {}
+    def save(z, hook):
+        now[hook.name] = z
+    hooks = [(f"blocks.{l}.attn.hook_z", save) for l in range(model.config.n_layers)]
+    for (ls, hs), (lr, hr), part in edges:
+        def cut(x, hook, ls=ls, hs=hs, hr=hr):
+            n = f"blocks.{ls}.attn.hook_z"
+            d = (values[n][:, :, hs] - now[n][:, :, hs]) @ model.blocks[ls].attn.W_O[hs] - model.blocks[ls].attn.b_O
+            x = x.clone()
+            x[:, :, hr] = x[:, :, hr] + d
+            return x
+        hooks.append((f"blocks.{lr}.hook_{part}_input", cut))
+    return model.run_with_hooks(tokens, hooks)
+""",
+        ),
+        (
+            "edges overwrite",
+            """def cut_edges(model, tokens, edges, values):
+    for (ls, hs), (lr, hr), part in edges:
+        if lr <= ls:
+            raise ValueError("no path")
+    now = {}
+    def save(z, hook):
+        now[hook.name] = z
+    hooks = [(f"blocks.{l}.attn.hook_z", save) for l in range(model.config.n_layers)]
+    for (ls, hs), (lr, hr), part in edges:
+        def cut(x, hook, ls=ls, hs=hs, hr=hr):
+            n = f"blocks.{ls}.attn.hook_z"
+            d = (values[n][:, :, hs] - now[n][:, :, hs]) @ model.blocks[ls].attn.W_O[hs]
+            x = x.clone()
+            x[:, :, hr] = x[:, :, hr] + d
+            return x
+        hooks = [h for h in hooks if h[0] != f"blocks.{lr}.hook_{part}_input"] + [(f"blocks.{lr}.hook_{part}_input", cut)]
+    return model.run_with_hooks(tokens, hooks)
+""",
+        ),
         ("same layer allowed", CE % ("<", D)),
         ("sender only removed", CE % ("<=", D.replace("(values[name] - now[name])", "(-now[name])"))),
         ("overwritten by the last", CE % ("<=", D.replace("x[:, :, r[1]] + (", "x.detach()[:, :, r[1]] + ("))),
@@ -882,6 +924,8 @@ SAID = {
     ("ablate_pairs", "start + 1"): "The mean begins a column too late: column `start` counts.",
     ("ablate_pairs", "start - 1"): "The mean begins a column too early: it begins with column `start`.",
     ("ablate_pairs", "sum"): "The losses are added up: take their mean.",
+    ("cut_edges", "edges overwrite"): "only the last is cut",
+    ("cut_edges", "b_O taken out too"): "belongs to the layer",
     ("cut_edges", "same layer allowed"): "",
     (
         "cut_edges",

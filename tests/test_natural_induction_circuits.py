@@ -704,6 +704,27 @@ def virtual_head(model, earlier, later, earlier_pattern, later_pattern):
     ],
     "path_decomposition": [
         (
+            "what a head read goes on with it",
+            """def path_decomposition(model, tokens):
+    L, H = model.config.n_layers, model.config.n_heads
+    _, c = model.run_with_cache(tokens)
+    x = model.embed(tokens) + model.pos_embed(tokens)
+    out = {}
+    def go(layer, path, s):
+        if layer == L:
+            out[path] = s @ model.unembed.W_U
+            return
+        go(layer + 1, path, s)
+        att = model.blocks[layer].attn
+        for h in range(H):
+            a = c[f"blocks.{layer}.attn.hook_pattern"][:, h]
+            go(layer + 1, path + ((layer, h),), s + a @ s @ att.W_V[h] @ att.W_O[h])
+    go(0, (), x)
+    return out
+""",
+            "What a head read is added",
+        ),
+        (
             "heads of a layer feed one another",
             """
 def path_decomposition(model, tokens):

@@ -260,6 +260,19 @@ def induction_circuit(model, previous, induction, sources, queries, chunk=256):
     "copying_score": [
         """
 def copying_score(model, tokens):
+    _, cache = model.run_with_cache(tokens, lambda n: n.endswith("hook_v"))
+    out = []
+    for l, block in enumerate(model.blocks):
+        u = torch.einsum("bphd,hdm->bphm", cache[f"blocks.{l}.attn.hook_v"], block.attn.W_O)
+        if model.config.layer_norm:
+            u = (u - u.mean(-1, keepdim=True)) * model.ln_final.w
+        logits = u @ model.unembed.W_U
+        own = logits.gather(-1, tokens[:, :, None, None].expand(-1, -1, logits.shape[2], 1)).squeeze(-1)
+        out.append(((own - logits.mean(-1)) / logits.std(-1, unbiased=False)).mean((0, 1)))
+    return torch.stack(out)
+""",
+        """
+def copying_score(model, tokens):
     _, cache = model.run_with_cache(tokens)
     out = []
     U = model.unembed.W_U
@@ -822,6 +835,40 @@ def induction_circuit(model, previous, induction, sources, queries, chunk=256):
         ),
     ],
     "copying_score": [
+        (
+            "with the norm's shift",
+            """
+def copying_score(model, tokens):
+    _, cache = model.run_with_cache(tokens, lambda n: n.endswith("hook_v"))
+    out = []
+    for l, block in enumerate(model.blocks):
+        u = torch.einsum("bphd,hdm->bphm", cache[f"blocks.{l}.attn.hook_v"], block.attn.W_O)
+        if model.config.layer_norm:
+            u = (u - u.mean(-1, keepdim=True)) * model.ln_final.w + model.ln_final.b
+        logits = u @ model.unembed.W_U
+        own = logits.gather(-1, tokens[:, :, None, None].expand(-1, -1, logits.shape[2], 1)).squeeze(-1)
+        out.append(((own - logits.mean(-1)) / logits.std(-1, unbiased=False)).mean((0, 1)))
+    return torch.stack(out)
+""",
+            "belong to no head",
+        ),
+        (
+            "log-probabilities",
+            """
+def copying_score(model, tokens):
+    _, cache = model.run_with_cache(tokens, lambda n: n.endswith("hook_v"))
+    out = []
+    for l, block in enumerate(model.blocks):
+        u = torch.einsum("bphd,hdm->bphm", cache[f"blocks.{l}.attn.hook_v"], block.attn.W_O)
+        if model.config.layer_norm:
+            u = (u - u.mean(-1, keepdim=True)) * model.ln_final.w
+        logits = u @ model.unembed.W_U
+        own = logits.gather(-1, tokens[:, :, None, None].expand(-1, -1, logits.shape[2], 1)).squeeze(-1)
+        out.append((own - logits.logsumexp(-1)).mean((0, 1)))
+    return torch.stack(out)
+""",
+            "log-probabilities",
+        ),
         (
             "unbiased",
             """

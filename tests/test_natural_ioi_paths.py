@@ -250,6 +250,7 @@ WRONG = [
     ("path_patch", "no clone", DIRECT.replace('hook_z"].clone()', 'hook_z"]'), "cache is written into"),
     ("path_patch_through", "MLPs frozen twice", THROUGH.replace("            out[l, h]", "            if not mlps and not model.config.attn_only:\n                second += [(f'blocks.{i}.hook_mlp_out', lambda m, hook: a[hook.name]) for i in range(L)]\n            out[l, h]"), "in the last run too"),
     ("path_patch_through", "corrupted inputs", THROUGH.replace("c[hook.name][:, :, j]", "b[hook.name][:, :, j]"), "whoever the sender is"),
+    ("path_patch_through", "a dict of hooks", THROUGH.replace("second = []", "second = {}").replace('second.append((f"blocks.{i}.attn.hook_{part}", put))', 'second[f"blocks.{i}.attn.hook_{part}"] = put').replace("run_with_hooks(clean, second)", "run_with_hooks(clean, list(second.items()))"), "at one hook point"),
     ("path_patch_through", "at the end", THROUGH.replace("x[:, :, j] = c[hook.name][:, :, j]", "x[r, end, j] = c[hook.name][r, end, j]"), "at the end alone"),
     ("path_patch_through", "a closure in a loop", THROUGH.replace("hook, i=i, j=j", "hook"), "the last receiver's head"),
     ("attribution_patch_qk", "no mask", QUERIES_AND_KEYS.replace(".masked_fill(~mask, -1e9)", ""), "no causal mask"),

@@ -5,6 +5,7 @@ import torch
 
 from headwork.models.planted import Edge, planted
 from headwork.solutions.ioi.gradients import attribution_patch, attribution_patch_qk
+from headwork.solutions.ioi.groups import token_or_position
 from headwork.solutions.ioi.patching import patch_head_inputs, patch_heads
 from headwork.solutions.ioi.paths import path_patch, path_patch_through
 
@@ -103,3 +104,18 @@ def test_a_cancelling_pair_shows_head_by_head_and_not_in_the_sum():
     pair = next(joint.edges for joint in asked.made.joint if len(joint.edges) == 2)
     both = [values[tuple(map(int, edge.sender.removeprefix("head ").split(".")))] for edge in pair]
     assert all(abs(float(each)) > 0.5 for each in both) and abs(float(sum(both))) < CLEAR
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_one_head_tells_the_token_and_the_next_where_it_stands(seed):
+    asked = Question("position", seed)
+    made = asked.made
+    io, s = (each[:, None] for each in made.answers.T)
+    names = torch.where(made.clean == io, s, torch.where(made.clean == s, io, made.clean))
+    order = torch.where(made.clean == made.corrupted, names, made.clean)
+    twins = {"names": names, "order": order, "s2": made.corrupted}
+    low, high = asked.ends
+    heads = [tuple(map(int, node.removeprefix("head ").split("."))) for node in made.roles]
+    for turns, head in enumerate(heads[:2]):
+        found = token_or_position(asked.model, made.clean, twins, asked.end, asked.metric, [head])
+        assert found[turns].max() < 0.9 * (low - high) and found[1 - turns].abs().max() < 1e-9

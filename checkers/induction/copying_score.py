@@ -9,8 +9,13 @@ from headwork.checkers.induction.networks import ATTENTION_ONLY, HOUSE, SHAPES, 
 from headwork.checkers.induction.planted import repeated
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
+from headwork.models.config import Config
 
 ask = Exercise("copying_score", batch=["tokens"], seconds=30)
+
+# More heads in all than d_model: a product (batch, position, head, d_model) @ W_U may copy W_U for every position, and
+# that must count for less than the logits of all heads.
+MANY_HEADS = Config(d_vocab=199, n_ctx=7, d_model=12, n_heads=6, d_mlp=3, n_layers=8, tied=False)
 
 
 @ask.cases
@@ -24,8 +29,11 @@ def _(rng: Rng) -> Iterator[Case]:
         tokens = rng.integers((batch, length), SHAPES[shape].d_vocab)
         yield Case(shape, model=described(rng, SHAPES[shape]), tokens=tokens, most=0)
     yield Case("the model attention-only", model=ATTENTION_ONLY, tokens=rng.integers((2, 5), 256), most=0)
-    tokens = repeated(rng, 3, 10, 1792, 1)["tokens"]
-    yield Case("house", model=HOUSE, tokens=tokens, most=3 * 21 * 5 * 4 * 1792)
+    tokens = rng.integers((2, 5), MANY_HEADS.d_vocab)
+    most = tokens.numel() * MANY_HEADS.n_layers * MANY_HEADS.n_heads * MANY_HEADS.d_vocab
+    yield Case("many heads", model=described(rng, MANY_HEADS), tokens=tokens, most=most)
+    tokens = repeated(rng, 2, 7, 1792, 1)["tokens"]
+    yield Case("house", model=HOUSE, tokens=tokens, most=0)
 
 
 def _too_large(value: Any, case: Case) -> str:

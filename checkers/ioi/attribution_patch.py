@@ -113,3 +113,16 @@ ask.mistakes(
         "The stream after each layer is taken: row l is the patch before layer l, `hook_resid_pre`.",
     ),
 )
+
+ONE_LENGTH = "The two are of one length, so nothing is left out without it either."
+
+ask.survives(
+    "moved = [new - old for new, old in zip(donor.pre + donor.z, base.pre + base.z, strict=True)]",
+    "moved = [new - old for new, old in zip(donor.pre + donor.z, base.pre + base.z, strict=False)]",
+    ONE_LENGTH,
+)
+ask.survives(
+    "first_order = [change * slope for change, slope in zip(moved, slopes, strict=True)]",
+    "first_order = [change * slope for change, slope in zip(moved, slopes, strict=False)]",
+    ONE_LENGTH,
+)

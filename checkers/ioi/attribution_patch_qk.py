@@ -184,3 +184,9 @@ ask.mistakes(
         "The queries are (position, head, batch) in each layer: heads come before positions.",
     ),
 )
+
+ask.survives(
+    "queries, keys = (torch.nn.functional.pad(torch.stack(each), later) for each in zip(*found, strict=True))",
+    "queries, keys = (torch.nn.functional.pad(torch.stack(each), later) for each in zip(*found, strict=False))",
+    "Every layer gives two tensors.",
+)

@@ -197,3 +197,16 @@ ask.mistakes(
         "Positions get the change of the tokens' embedding: `pos` wrote `hook_pos_embed`, the same in both runs.",
     ),
 )
+
+SAME_LENGTH = "The two are of one length, so nothing is left out without it either."
+
+ask.survives(
+    "slope = dict(zip((*reads, *around), slopes, strict=True))",
+    "slope = dict(zip((*reads, *around), slopes, strict=False))",
+    SAME_LENGTH,
+)
+ask.survives(
+    "for receiver, effect in zip(receivers, row, strict=True):",
+    "for receiver, effect in zip(receivers, row, strict=False):",
+    SAME_LENGTH,
+)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
 from headwork.checkers.inputs import Rng
-from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, questions
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, questions, swept_wrongly
 from headwork.checkers.probing import Case
 
 ask = Exercise("patch_head_inputs", batch=["clean", "corrupted", "end", "directions"], seconds=60)
@@ -51,7 +51,6 @@ wrong = of(HOOKED)
 NAME = 'name = f"blocks.{layer}.attn.hook_{part}"'
 HOOKS = "hooks = [(name, patch)]"
 PUT = "value[at] = cache[name][at]"
-MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
 
 
@@ -129,26 +128,5 @@ ask.mistakes(
         "value[at] = cache[name][at].roll(1, 1)",
         "The clean activation lands one position too late: position p goes to position p.",
     ),
-    wrong(
-        MEASURED,
-        "metric(logits[:, -1])",
-        "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end - 1])",
-        "The logits of the position before `end` are read: the metric is for those at `end`.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]).mean()",
-        "The mean over the prompts is taken: keep a number for each prompt, (layer, head, batch).",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]) - metric(model(corrupted)[rows, end])",
-        "The unpatched metric is subtracted: return the patched run's metric as it is.",
-    ),
-    wrong(RESULT, RESULT + ".transpose(0, 1)", "This is (head, layer, batch): layers come first."),
-    wrong(RESULT, RESULT + ".movedim(-1, 0)", "The prompts come first: the result is (layer, head, batch)."),
+    *swept_wrongly(wrong, RESULT, run="corrupted", axes="layer, head"),
 )

@@ -2,7 +2,7 @@
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
-from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, sweep_cases
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, sweep_cases, swept_wrongly
 
 ask = Exercise("patch_heads", batch=["clean", "corrupted", "end", "directions"], seconds=30)
 ask.cases(sweep_cases)
@@ -34,7 +34,6 @@ def patch_heads(model, clean, corrupted, end, metric):
 """
 wrong = of(HOOKED)
 PUT = "z[:, :, head] = cache[name][:, :, head]"
-MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
 
 ask.mistakes(
@@ -109,39 +108,5 @@ ask.mistakes(
         'attn.hook_q"',
         "The queries are patched, which changes where the head looks and not what it reads there: patch `hook_z`.",
     ),
-    wrong(
-        MEASURED,
-        "metric(logits[:, -1])",
-        "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end - 1])",
-        "The logits of the position before `end` are read: the metric is for those at `end`.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]).mean()",
-        "The mean over the prompts is taken: keep a number for each prompt, (layer, head, batch).",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]) - metric(model(corrupted)[rows, end])",
-        "The unpatched metric is subtracted: return the patched run's metric as it is.",
-    ),
-    wrong(
-        RESULT,
-        RESULT + ".transpose(0, 1)",
-        "This is (head, layer, batch): layers come first.",
-    ),
-    wrong(
-        RESULT,
-        RESULT + ".movedim(-1, 0)",
-        "The prompts come first: the result is (layer, head, batch).",
-    ),
-    wrong(
-        RESULT,
-        RESULT + ".mean(1)",
-        "The heads are averaged: each gets a number of its own.",
-    ),
+    *swept_wrongly(wrong, RESULT, run="corrupted", axes="layer, head"),
 )

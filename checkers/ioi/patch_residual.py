@@ -2,7 +2,7 @@
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
-from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, sweep_cases
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, MEASURED, of, sweep_cases, swept_wrongly
 
 ask = Exercise("patch_residual", batch=["clean", "corrupted", "end", "directions"], seconds=30)
 ask.cases(sweep_cases)
@@ -34,7 +34,6 @@ def patch_residual(model, clean, corrupted, end, metric):
 """
 wrong = of(HOOKED)
 PUT = "stream[:, position] = cache[name][:, position]"
-MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, clean.shape[1]))"
 CLEAN = (
     "Every number is the clean run's: the network reads the corrupted prompts, with the clean stream at one position."
@@ -104,29 +103,8 @@ ask.mistakes(
     ),
     wrong(
         MEASURED,
-        "metric(logits[:, -1])",
-        "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end - 1])",
-        "The logits of the position before `end` are read: the metric is for those at `end`.",
-    ),
-    wrong(
-        MEASURED,
         "metric(logits[rows, end.clamp(max=position)])",
         "The logits are read at the patched position where it comes before the end: the metric is for those at `end`.",
     ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]).mean()",
-        "The mean over the prompts is taken: keep a number for each prompt, (layer, position, batch).",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]) - metric(model(corrupted)[rows, end])",
-        "The unpatched metric is subtracted: return the patched run's metric as it is.",
-    ),
-    wrong(RESULT, RESULT + ".transpose(0, 1)", "This is (position, layer, batch): layers come first."),
-    wrong(RESULT, RESULT + ".movedim(-1, 0)", "The prompts come first: the result is (layer, position, batch)."),
+    *swept_wrongly(wrong, RESULT, run="corrupted", axes="layer, position"),
 )

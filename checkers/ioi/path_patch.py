@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
 from headwork.checkers.inputs import Rng
-from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, questions
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, questions, swept_wrongly
 from headwork.checkers.probing import Case
 
 ask = Exercise("path_patch", batch=["clean", "corrupted", "end", "directions"], seconds=30)
@@ -49,7 +49,6 @@ def path_patch(model, clean, corrupted, end, metric, mlps):
 """
 wrong = of(HOOKED)
 FROZEN = 'frozen = [name for name in written if name.endswith("hook_z") or not mlps]'
-MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
 TOTAL = "The other heads are not frozen, so they react: that is the total effect. Give every other head its clean z."
 
@@ -148,26 +147,17 @@ ask.mistakes(
         "value[:, :, head] = donor[sender][:, :, head].mean(0)",
         "The sender gets the mean over the corrupted prompts: each prompt has its own corrupted prompt.",
     ),
-    wrong(
-        MEASURED,
-        "metric(logits[:, -1])",
-        "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end - 1])",
-        "The logits of the position before `end` are read: the metric is for those at `end`.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]) - metric(model(clean)[rows, end])",
-        "The unpatched metric is subtracted: return the patched run's metric as it is.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]).mean()",
-        "The mean over the prompts is taken: keep a number for each prompt, (layer, head, batch).",
-    ),
-    wrong(RESULT, RESULT + ".transpose(0, 1)", "This is (head, layer, batch): layers come first."),
-    wrong(RESULT, RESULT + ".mean(1)", "The heads are averaged: each gets a number of its own."),
+    *swept_wrongly(wrong, RESULT, run="clean", axes="layer, head"),
+)
+
+for start in (1, -1):
+    ask.survives(
+        "*_, change = direct_changes(engine, base, donor, 0, mlps, at_end=True)",
+        f"*_, change = direct_changes(engine, base, donor, {start}, mlps, at_end=True)",
+        "With `at_end` only the ends are taken, whatever the first position is.",
+    )
+ask.survives(
+    "ends = engine.at_end(after[None]) + change[:, :, 0]",
+    "ends = engine.at_end(after[None]) + change[:, :, -1]",
+    "At the end there is one position: the first is the last.",
 )

@@ -5,25 +5,30 @@ from typing import Any
 
 from headwork.checkers.checks import equal
 from headwork.checkers.exercise import Exercise
+from headwork.checkers.induction.networks import ATTENTION_ONLY
 from headwork.checkers.inputs import Rng
-from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, of, questions
+from headwork.checkers.ioi.questions import DONE_TO_THE_MODEL, MEASURED, of, prompts, questions, swept_wrongly
 from headwork.checkers.probing import Case
 
 ask = Exercise("path_patch_through", batch=["clean", "corrupted", "end", "directions"], seconds=60)
 
 RECEIVERS = {  # by model: for each convention
-    "a small GPT-2": ([[1, 2, "q"]], [[1, 0, "k"], [1, 2, "v"]]),
+    "a small GPT-2": ([[1, 2, "q"]], [[1, 0, "k"], [1, 2, "k"], [1, 2, "v"]]),
     "untied, with ReLU": ([[1, 0, "k"], [2, 1, "q"], [2, 1, "v"]], [[1, 1, "q"]]),
     "attention only": ([[1, 3, "v"]], [[1, 1, "q"], [1, 1, "k"]]),
-    "one head, no biases": ([[1, 0, "k"]], [[1, 0, "v"], [2, 0, "q"]]),
-    "house": ([[2, 1, "q"], [3, 2, "q"]], [[2, 3, "v"]]),
+    "one head, no biases": ([[0, 0, "q"]], [[0, 0, "k"], [2, 0, "q"]]),
+    "the model attention-only": ([[1, 1, "q"], [1, 2, "k"]], []),
 }
 
 
 @ask.cases
 def _(rng: Rng) -> Iterator[Case]:
     for mlps in (True, False):
-        for name, inputs in questions(rng, house=mlps):
+        asked = list(questions(rng, house=False))
+        if mlps:
+            shipped = {"directions": rng.normal((2, 256)), "log_probabilities": False, **prompts(rng, 256, 2, 6)}
+            asked.append(("the model attention-only", {"model": ATTENTION_ONLY, **shipped}))
+        for name, inputs in asked:
             receivers: list[Any] = RECEIVERS[name][0 if mlps else 1]
             said = ", ".join(f"{part} of {layer}.{head}" for layer, head, part in receivers)
             convention = "MLPs recomputed" if mlps else "MLPs frozen"
@@ -76,7 +81,6 @@ def path_patch_through(model, clean, corrupted, end, metric, receivers, mlps):
 wrong = of(HOOKED)
 FROZEN = 'frozen = [name for name in written if name.endswith("hook_z") or not mlps]'
 POINTS = 'points = list({f"blocks.{layer}.attn.hook_{part}" for layer, _, part in receivers})'
-MEASURED = "metric(logits[rows, end])"
 RESULT = "torch.stack(values).unflatten(0, (-1, model.config.n_heads))"
 EVERY_WAY = (
     "In the first run the other heads are not frozen, so the receivers hear of the sender on every way: freeze them to "
@@ -177,6 +181,12 @@ ask.mistakes(
     ),
     wrong(
         "for place, receiver, part in receivers:",
+        "for place, receiver, part in {(each[0], each[2]): each for each in receivers}.values():",
+        "Of several receivers at one hook point only the last is put in, since a later hook takes the place of an "
+        "earlier one: put in all of them.",
+    ),
+    wrong(
+        "for place, receiver, part in receivers:",
         "for place, receiver, part in receivers[:1]:",
         "Only the first receiver is patched: put in all of them at once.",
     ),
@@ -205,20 +215,26 @@ ask.mistakes(
         "value[:] = donor[sender]",
         "All heads of the sender's layer are corrupted at once: the sender is one head.",
     ),
-    wrong(
-        MEASURED,
-        "metric(logits[:, -1])",
-        "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]) - metric(model(clean)[rows, end])",
-        "The unpatched metric is subtracted: return the patched run's metric as it is.",
-    ),
-    wrong(
-        MEASURED,
-        "metric(logits[rows, end]).mean()",
-        "The mean over the prompts is taken: keep a number for each prompt, (layer, head, batch).",
-    ),
-    wrong(RESULT, RESULT + ".transpose(0, 1)", "This is (head, layer, batch): layers come first."),
+    *swept_wrongly(wrong, RESULT, run="clean", axes="layer, head"),
+)
+
+ask.survives(
+    "changes = list(direct_changes(engine, base, donor, start, mlps))[:last + 1]",
+    "changes = list(direct_changes(engine, base, donor, start, mlps))[:last + 2]",
+    "The changes of one more layer are kept, and not asked for.",
+)
+ask.survives(
+    "parts = dict(zip('qkv', engine.qkv(layer, stream), strict=True))",
+    "parts = dict(zip('qkv', engine.qkv(layer, stream), strict=False))",
+    "There are three of each.",
+)
+ask.survives(
+    "parts[part][len(reached):, ..., head, :] = getattr(base, part)[layer][:, start:, head]",
+    "",
+    "A sender that is not before this receiver is before none of those below it either, so the stream is still clean.",
+)
+ask.survives(
+    "values[:last * heads] = metric(engine.logits(stream[:, :, 0]))",
+    "values[:last * heads] = metric(engine.logits(stream[:, :, -1]))",
+    "After the last block the stream has one position: the first is the last.",
 )

@@ -1,6 +1,6 @@
 """Prompts to patch between, and models to do it in, as inputs of cases."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -108,10 +108,50 @@ def sweep_cases(rng: Rng) -> Iterator[Case]:
         yield Case(name, **inputs)
 
 
-def of(source: str) -> Any:
+Wrong = Callable[[str, str, str], Replacement]
+
+
+def of(source: str) -> Wrong:
     """Makes mistakes of a right answer written in another style than the reference: `wrong(old, new, sentence)`."""
 
     def wrong(old: str, new: str, sentence: str) -> Replacement:
         return Replacement(Edit(old, new, sentence).apply(source), sentence)
 
     return wrong
+
+
+MEASURED = "metric(logits[rows, end])"  # where a sweep with hooks measures
+
+
+def swept_wrongly(wrong: Wrong, result: str, *, run: str, axes: str) -> list[Replacement]:
+    """What any sweep may do wrong where it measures and where it returns, `result`.
+
+    run: what the unpatched run reads. axes: the names of the two that come before the prompts, "layer, head".
+    """
+    whole, (first, second) = f"({axes}, batch)", axes.split(", ")
+    of_heads = [wrong(result, f"{result}.mean(1)", "The heads are averaged: each gets a number of its own.")]
+    return [
+        wrong(
+            MEASURED,
+            "metric(logits[:, -1])",
+            "The last column is read for every prompt: shorter prompts end before it, and `end` says where.",
+        ),
+        wrong(
+            MEASURED,
+            "metric(logits[rows, end - 1])",
+            "The logits of the position before `end` are read: the metric is for those at `end`.",
+        ),
+        wrong(
+            MEASURED,
+            f"{MEASURED}.mean()",
+            f"The mean over the prompts is taken: keep a number for each prompt, {whole}.",
+        ),
+        wrong(
+            MEASURED,
+            f"{MEASURED} - metric(model({run})[rows, end])",
+            "The unpatched metric is subtracted: return the patched run's metric as it is.",
+        ),
+        wrong(result, f"{result}.transpose(0, 1)", f"This is ({second}, {first}, batch): layers come first."),
+        wrong(result, f"{result}.movedim(-1, 0)", f"The prompts come first: the result is {whole}."),
+        *(of_heads if second == "head" else []),
+    ]

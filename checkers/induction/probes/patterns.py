@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from headwork.checkers.induction.probes.networks import gradients, network
-from headwork.checkers.probing import Answer, Case, Unfit, cost, generator, gradient
+from headwork.checkers.probing import Answer, Case, Unfit, generator, gradient, memory
 
 
 def repeated_tokens(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
@@ -69,7 +69,7 @@ def prefix_matching_score(answer: Answer, case: Case) -> Iterator[tuple[str, Any
 
 def copying_score(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
     model = network(case).requires_grad_(False)
-    with cost() as spent:
+    with memory() as spent:
         score = answer.copying_score(model, case.tokens)
     yield "score", score
     yield "largest tensor", spent.largest

@@ -14,21 +14,26 @@ from headwork.checkers.ioi.judge.edges import Tried, tried
 BAR = 80  # points from which a circuit counts as found
 PARTNERS, TRIES = 24, 400  # at most so many single K for a member, those at its own place first; and so many in all
 DEAR = 4  # times what another set costs, one with nodes outside the named places does: they get so many fewer tries
+FIRST, THEN = 24, 8  # at most so many members are tried for the worst K in the first step, and in each that follows
 EARNED, CLOSE_F, CLOSE_I = 0.01, 0.02, 0.05
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured. `each` prompts of each template in each order; sets K; random circuits; resamples."""
+    """How much is measured.
+
+    `each` prompts of each template in each order; sets K; random circuits; resamples; steps to the worst K.
+    """
 
     each: int = 4
     sets: int = 40
     own_sets: int = 20
     random: int = 30
     resamples: int = 300
+    greedy: int = 0
 
 
-FULL = Size()
+FULL = Size(greedy=3)
 QUICK = Size(each=2, sets=12, own_sets=8, random=10, resamples=100)  # for a finding, which is judged many times
 
 
@@ -51,7 +56,8 @@ class Measured:
     signed: dict[str, float]  # the usual ratio of means, for each metric
     random: float  # mean F of random circuits of the size
     members: tuple[Member, ...]
-    worst: float  # the largest c(K) of those tried
+    worst: float  # the largest c(K) of the random ones
+    greedy: tuple[tuple[Node, ...], float] = ((), 0.0)  # the K that was searched for, and its c: told, not scored
 
     def value(self, part: str) -> float:
         return float(self.parts[part][0])
@@ -135,6 +141,7 @@ def _plain(found: Measured) -> dict[str, Any]:
         "random_F": round(found.random, 4),
         "usual_ratio": {name: round(value, 4) for name, value in found.signed.items()},
         "worst_c": round(found.worst, 4),
+        "greedy": {"nodes": [list(node) for node in found.greedy[0]], "c": round(found.greedy[1], 4)},
         "members": members,
     }
 
@@ -179,15 +186,44 @@ class Judge:
             parts["Mn"] = torch.full_like(faithful, share)
         ratio = rules.signed_ratio(answers, self.whole, self.none)
         signed = dict(zip(METRICS, ratio.tolist(), strict=True))
-        return Measured(len(nodes), parts, signed, float(by_chance[0]), members, float(lacking[0].max()))
+        worst, greedy = float(lacking[0].max()), self._greedy(kept)
+        return Measured(len(nodes), parts, signed, float(by_chance[0]), members, worst, greedy)
 
     def _lacking(self, kept: Tensor) -> Tensor:
         """c(K) for the random K out of all nodes, and for some out of the circuit's: (1 + resample, set)."""
         own = _some_of(kept, self.size.own_sets, torch.Generator().manual_seed(self.seed + 2))
-        sets = torch.cat([self.out_of_all, own])
+        return self._parted(kept, torch.cat([self.out_of_all, own]))
+
+    def _parted(self, kept: Tensor, sets: Tensor) -> Tensor:
+        """c(K) of these K: (1 + resample, set)."""
         without = self.bench.answers(kept & ~sets)[:, 0]
         whole_without = self.bench.answers(~sets)[:, 0]
         return rules.incompleteness(without, whole_without, self.whole, self.none[0], self.weight)
+
+    def _greedy(self, kept: Tensor) -> tuple[tuple[Node, ...], float]:
+        """The K that grows, as long as c(K) does, by the member with which it is largest; and its c.
+
+        The first step tries all members, or FIRST of a large circuit; each that follows the THEN that parted the two
+        most by themselves. No more can be tried in a few seconds.
+        """
+        members = kept.nonzero()[:, 0]
+        order = torch.randperm(len(members), generator=torch.Generator().manual_seed(self.seed + 3))
+        tried = members[order][:FIRST].tolist()
+        K, c = torch.zeros_like(kept), 0.0
+        for step in range(self.size.greedy):
+            tried = [member for member in tried if not K[member]]
+            if not tried:
+                break
+            sets = K.repeat(len(tried), 1)
+            sets[range(len(tried)), tried] = True
+            found = self._parted(kept, sets)[0]  # (set,)
+            best = int(found.argmax())
+            if found[best] <= c:
+                break
+            K, c = sets[best], float(found[best])
+            if step == 0:
+                tried = [tried[index] for index in found.argsort(descending=True)[: THEN + 1].tolist()]
+        return _nodes(self.bench, tuple(K.nonzero()[:, 0].tolist())), c
 
     def _random(self, count: int) -> Tensor:
         """The mean F of random circuits of so many nodes, with means in place of what is ablated: (1 + resample,)."""
