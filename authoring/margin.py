@@ -1,6 +1,6 @@
 """How far right and wrong answers are apart: the worst alternative, and the mistake nearest to the reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from headwork.grading.compare import EXACT, ROUNDING
 from headwork.grading.judge import Known, names_of
 from headwork.grading.plan import Observation
 
-Observe = Callable[[str], list[Observation]]  # from a source text to what it does in every run
+Seen = dict[str, list[Observation]]  # what several implementations did in every run, by name
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,10 @@ def _shown(number: float | None, name: str) -> str:
     return "none" if number is None else f"{number:.0e} ({name})"
 
 
-def margin(
-    checks: Sequence[Check], known: Known, observe: Observe, alternatives: dict[str, str], mistakes: dict[str, str]
-) -> Margin:
-    """The margin of an exercise. Both dicts hold source texts, by file name and by sentence."""
-    right = {name: largest(checks, known, observe(text)) for name, text in alternatives.items()}
-    wrong = {name: largest(checks, known, observe(text)) for name, text in mistakes.items()}
+def margin(checks: Sequence[Check], known: Known, alternatives: Seen, mistakes: Seen) -> Margin:
+    """The margin of an exercise. Alternatives go by their file's name, mistakes by their sentence."""
+    right = {name: largest(checks, known, seen) for name, seen in alternatives.items()}
+    wrong = {name: largest(checks, known, seen) for name, seen in mistakes.items()}
     wrong = {name: apart for name, apart in wrong.items() if apart > EXACT}
     worst = max(right, key=lambda name: right[name], default="")
     nearest = min(wrong, key=lambda name: wrong[name], default="")

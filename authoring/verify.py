@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -22,12 +22,11 @@ from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
 from headwork.grading.agree import Suspect
 from headwork.grading.dispatch import Grader, stub_of
-from headwork.grading.expect import chapter_of, known, observe_mistake, program_of
+from headwork.grading.expect import chapter_of, known, observe_mistake
 from headwork.grading.plan import Observation
 from headwork.grading.report import Verdict
 from headwork.grading.solutions import solution_source
 from headwork.grading.submission import read_text
-from headwork.grading.unusable import Unusable
 
 LEAST_MISTAKES = 5
 LEAST_ALTERNATIVES = 2
@@ -182,6 +181,7 @@ class _Work:
     seeds: Sequence[int]
     slow: bool
     step: Step
+    heard: dict[str, list[Observation]] = field(default_factory=dict)  # by file name, with the first seed
 
     def reference(self) -> bool:
         """Without a reference that passes, nothing else can be judged."""
@@ -229,16 +229,10 @@ class _Work:
         """Measures how far apart right and wrong answers are, on the first seed."""
         wrong = {each.sentence: each.source for each in sources.mistakes(self.exercise) if not each.fault}
         facts = known(self.exercise.id, 0, False, DEVICE)
-        right = {name: text for name, text in sources.alternatives(self.exercise).items() if self._loads(text)}
-        self.result.margin = margin(self.exercise.list_of_checks, facts, self._observe, right, wrong)
+        seen = {sentence: self._observe(text) for sentence, text in wrong.items()}
+        right = {name: self.heard[name] for name in sources.alternatives(self.exercise) if name in self.heard}
+        self.result.margin = margin(self.exercise.list_of_checks, facts, right, seen)
         self.result.warnings += self.result.margin.warnings()
-
-    def _loads(self, text: str) -> bool:
-        try:
-            program_of(text, self.exercise)
-        except Unusable:
-            return False
-        return True
 
     def _twins(self, wrong: list[Wrong]) -> dict[str, list[str]]:
         """By title, the sentences of other mistakes that do the same in every case; each pair becomes a problem."""
@@ -284,7 +278,10 @@ class _Work:
 
     def _grade(self, name: str, text: str, seed: int, slow: bool = False) -> Verdict:
         self.grader.seed, self.grader.slow = seed, slow and seed == 0
+        self.grader.outcomes = {}
         verdict = self.grader.grade(read_text(name, text), [self.exercise.id]).verdicts[0]
+        if (outcome := self.grader.outcomes.get(self.exercise.id)) and outcome.known:
+            self.heard.setdefault(name, outcome.quick.seen)
         self.step()
         return verdict
 

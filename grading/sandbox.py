@@ -120,6 +120,8 @@ class Server:
             self.spare = self._spawn()  # the next one warms up meanwhile
             return Session(control, self.setting, process=process)
         self._await_ready()
+        if process.poll() is not None:  # and the process in reserve with it, which may have said that it is ready
+            raise WorkerFault(f"the worker has gone{self._complaint()}")
         mine = self.ordered or self._order()
         self.ordered = None
         try:

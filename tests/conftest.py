@@ -1,12 +1,36 @@
 """What every test stands on: one thread, so that several can share few cores, and a home of its own."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # before torch is imported, here and in every process that a test starts
+
+LONGEST = (  # files of tests, by how long they take
+    "test_pages_browser.py",
+    "test_page.py",
+    "test_notebook_grade.py",
+    "test_models_house_measure.py",
+    "test_cli.py",
+    "test_authoring_guide.py",
+    "test_editor_component.py",
+    "test_induction_judge.py",
+    "test_models_planted.py",
+    "test_figures.py",
+    "test_circuit_reproduce.py",
+    "test_story.py",
+    "test_sandbox_without.py",
+    "test_models_worker.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where files are run side by side, those that take longest come first: nobody waits for one at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,14 +39,21 @@ def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["HEADWORK_HOME"] = str(tmp_path_factory.mktemp("headwork-home"))
 
 
-@pytest.fixture(scope="module")
-def grader():
-    """Grades without the slow checks, with workers that a module's tests share."""
-    from headwork.grading import expect
+@pytest.fixture(scope="session")
+def workers():
+    """What holds the workers that all modules' tests share: each loads torch once."""
     from headwork.grading.dispatch import Grader
 
     with Grader(slow=False) as grader:
         yield grader
+
+
+@pytest.fixture(scope="module")
+def grader(workers):
+    """Grades without the slow checks; a module's own, but for its workers."""
+    from headwork.grading import expect
+
+    yield replace(workers)
     expect.known.cache_clear()  # what a file's exercises do in all their cases: gigabytes, over all files
     expect.observe_mistake.cache_clear()
 

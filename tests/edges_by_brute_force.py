@@ -12,10 +12,11 @@ class ByHand:
         self.config = model.config
         self.state = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
 
-    def run(self, tokens, replaced):
+    def run(self, tokens, replaced, untouched=None):
         """tokens: (batch, position). replaced: {(sender, receiver, input): (batch, position, d_model)}.
 
-        Returns the logits, (batch, position, d_vocab), and what each node wrote.
+        Returns the logits, (batch, position, d_vocab), and what each node wrote. `untouched`: what each node wrote on
+        these tokens with nothing replaced, which the nodes below the first receiver do again.
         """
         config, tokens = self.config, np.asarray(tokens)
         embedded = self.state["embed.W_E"][tokens]
@@ -30,8 +31,13 @@ class ByHand:
                 return total[None]  # the same for all
             return np.stack([total + sum(new - wrote[edge[0]] for edge, new in own) for own in terms])
 
+        first = min((self._layer(receiver) for _, receiver, _ in replaced), default=config.n_layers)
         for layer in range(config.n_layers):
             heads, block = [f"head {layer}.{head}" for head in range(config.n_heads)], f"blocks.{layer}"
+            if untouched and layer < first:
+                wrote |= {node: untouched[node] for node in [*heads, f"mlp {layer}"] if node in untouched}
+                constant = constant + self._get(f"{block}.attn.b_O") + self._get(f"{block}.mlp.b_out")
+                continue
             total = constant + sum(wrote.values())
             streams = [self._norm(read(total, heads, part), f"{block}.ln1") for part in "qkv"]
             wrote |= dict(zip(heads, self._attention(f"{block}.attn", *streams), strict=True))
@@ -46,6 +52,10 @@ class ByHand:
         [final] = self._norm(read(constant + sum(wrote.values()), ["logits"], ""), "ln_final")
         logits = final @ self.state["unembed.W_U"] + self._get("unembed.b_U")
         return logits, wrote
+
+    def _layer(self, node):
+        """The layer of `head 2.1` and of `mlp 2`; that of the logits comes after the last."""
+        return self.config.n_layers if node == "logits" else int(node.split()[1].split(".")[0])
 
     def _attention(self, name, *streams):
         """What each head writes, (head, batch, position, d_model), from what it reads for q, k and v, of that shape.
@@ -85,13 +95,14 @@ class Effects:
 
     def metric(self, how, edges):
         """The metric, (batch,), with these edges replaced: see `headwork.models.planted.truth.How`."""
-        tokens = self.made.corrupted if how == "denoise" else self.made.clean
+        corrupted = how == "denoise"
+        tokens, untouched = (self.made.corrupted, self.on_corrupted) if corrupted else (self.made.clean, self.on_clean)
         written = {
             "noise": lambda node: self.on_corrupted[node],
             "denoise": lambda node: self.on_clean[node],
             "cut": lambda node: 0 * self.on_clean[node],
         }[how]
-        logits, _ = self.model.run(tokens, {tuple(edge): written(edge.sender) for edge in edges})
+        logits, _ = self.model.run(tokens, {tuple(edge): written(edge.sender) for edge in edges}, untouched)
         rows = np.arange(len(logits))
         answers = self.made.answers.numpy()
         return logits[rows, -1, answers[:, 0]] - logits[rows, -1, answers[:, 1]]
