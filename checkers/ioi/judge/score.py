@@ -12,7 +12,7 @@ from headwork.checkers.ioi.judge.circuit import Circuit, Node
 from headwork.checkers.ioi.judge.edges import Tried, tried
 
 BAR = 80  # points from which a circuit counts as found
-PARTNERS, TRIES = 24, 400  # at most so many single K for a member, those at its own place first; and so many in all
+PARTNERS, TRIES = 24, 360  # at most so many single K for a member, those at its own place first; and so many in all
 DEAR = 4  # times what another set costs, one with nodes outside the named places does: they get so many fewer tries
 FIRST, THEN = 24, 8  # at most so many members are tried for the worst K in the first step, and in each that follows
 EARNED, CLOSE_F, CLOSE_I = 0.01, 0.02, 0.05
