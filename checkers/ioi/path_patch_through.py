@@ -15,8 +15,8 @@ ask = Exercise("path_patch_through", batch=["clean", "corrupted", "end", "direct
 RECEIVERS = {  # by model: for each convention
     "a small GPT-2": ([[1, 2, "q"]], [[1, 0, "k"], [1, 2, "k"], [1, 2, "v"]]),
     "untied, with ReLU": ([[1, 0, "k"], [2, 1, "q"], [2, 1, "v"]], [[1, 1, "q"]]),
-    "attention only": ([[1, 3, "v"]], [[1, 1, "q"], [1, 1, "k"]]),
-    "one head, no biases": ([[0, 0, "q"]], [[0, 0, "k"], [2, 0, "q"]]),
+    "attention only": ([[0, 2, "q"]], [[1, 1, "q"], [1, 1, "k"]]),
+    "one head, no biases": ([[1, 0, "k"]], [[0, 0, "k"], [2, 0, "q"]]),
     "the model attention-only": ([[1, 1, "q"], [1, 2, "k"]], []),
 }
 
@@ -237,4 +237,9 @@ ask.survives(
     "values[:last * heads] = metric(engine.logits(stream[:, :, 0]))",
     "values[:last * heads] = metric(engine.logits(stream[:, :, -1]))",
     "After the last block the stream has one position: the first is the last.",
+)
+ask.survives(
+    "if last == 0:",
+    "if last == -1:",
+    "It saves work: with no sender before a receiver, what follows changes no row either.",
 )
