@@ -115,7 +115,8 @@ def test_one_head_tells_the_token_and_the_next_where_it_stands(seed):
     order = torch.where(made.clean == made.corrupted, names, made.clean)
     twins = {"names": names, "order": order, "s2": made.corrupted}
     low, high = asked.ends
-    heads = [tuple(map(int, node.removeprefix("head ").split("."))) for node in made.roles]
+    numbers = (node.removeprefix("head ").split(".") for node in made.roles)
+    heads = [(int(layer), int(head)) for layer, head in numbers]
     for turns, head in enumerate(heads[:2]):
         found = token_or_position(asked.model, made.clean, twins, asked.end, asked.metric, [head])
         assert found[turns].max() < 0.9 * (low - high) and found[1 - turns].abs().max() < 1e-9
