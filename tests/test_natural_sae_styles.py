@@ -395,7 +395,7 @@ IDLE = [
     "the word the, by a probe",
     "a vowel first, by a probe",
     "one of the first seven, by a probe",
-    "the name Paula, latent 752",
+    "the name Ethan, latent 838",
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from headwork.checkers.probing import Case
+from headwork.checkers.sae import used_or_recoverable
 from headwork.checkers.sae.judge.properties import PROPERTIES
 from headwork.checkers.sae.judge.trials import CLAIMS, LAYER, MEANS, trials, use
 from headwork.checkers.sae.judge.uses import RECOVERABLE, USED, Use, areas, effects
@@ -16,7 +17,7 @@ from headwork.models.data.english.words import FEMALE, NAMES
 from headwork.solutions.sae.effects import ablate_and_steer
 from headwork.solutions.sae.findings import USED_OR_RECOVERABLE
 
-SEED = 0
+SEED = 1
 CASE = Case("fresh texts", seed=SEED)
 TRUE = dict(USED_OR_RECOVERABLE)
 
@@ -112,7 +113,7 @@ def test_properties_hold_where_the_text_says():
                 "a name": name,
                 "a name that stood before": word in words[:place] if name else None,
                 "a woman's name": word.strip() in FEMALE if name else None,
-                "the name Paula": word == " Paula",
+                "the name Ethan": word == " Ethan",
                 "the word the": word == " the",
                 "the word lost": word == " lost",
                 "a vowel first": word[1] in "aeiou" if small else None,
@@ -211,3 +212,16 @@ def test_a_wrong_claim_is_told_what_was_measured_and_not_the_answer():
     assert "a woman's name, by means" in every
     assert len(re.findall(r"\d nats|AUC is \d", every)) == 2
     assert not re.search(f"{RECOVERABLE}|not used|is used", every)
+
+
+def test_a_claim_is_wrong_only_where_a_second_draw_of_texts_says_so_too(monkeypatch):
+    odd = "the name Ethan, latent 838"
+    beyond = Use(1.0, 5.0, torch.ones(20))
+
+    def draws(*seeds: int):
+        return lambda seed, name: beyond if name == odd and seed in seeds else use(SEED, name)
+
+    monkeypatch.setattr(used_or_recoverable, "use", draws(SEED))
+    assert not wrong(TRUE, SEED)[1]
+    monkeypatch.setattr(used_or_recoverable, "use", draws(SEED, SEED + 1))
+    assert wrong(TRUE, SEED)[1] == [odd]

@@ -10,5 +10,5 @@ USED_OR_RECOVERABLE: dict[str, str] = {
     "one of the first seven, by a probe": "recoverable only",
     "a name that stood before, latent 506": "used",
     "the word lost, latent 282": "used",
-    "the name Paula, latent 752": "recoverable only",
+    "the name Ethan, latent 838": "recoverable only",
 }

@@ -12,6 +12,6 @@ a woman's name, by means
 the word the, by a probe
 a vowel first, by a probe
 one of the first seven, by a probe
-the name Paula, latent 752
+the name Ethan, latent 838
 """
 USED_OR_RECOVERABLE = dict.fromkeys(used, "used") | dict.fromkeys(idle.strip().splitlines(), "recoverable only")

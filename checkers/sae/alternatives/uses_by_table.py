@@ -1,7 +1,7 @@
 """The finding from measured figures: U, and the 95th percentile of the controls beside their median."""
 
 measured = {
-    "the name Paula, latent 752": (0.4, 1.9),
+    "the name Ethan, latent 838": (0.5, 1.8),
     "the word lost, latent 282": (10.4, 3.2),
     "a name that stood before, latent 506": (3.8, 2.0),
     "one of the first seven, by a probe": (0.5, 1.5),

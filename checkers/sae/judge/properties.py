@@ -68,7 +68,7 @@ PROPERTIES = {
     "a name": Property(NAME, everywhere),
     "a name that stood before": Property(again, NAME),
     "a woman's name": Property(written(one_of(FEMALE)), NAME),
-    "the name Paula": Property(written(" Paula"), everywhere),
+    "the name Ethan": Property(written(" Ethan"), everywhere),
     "the word the": Property(written(" the"), everywhere),
     "the word lost": Property(written(" lost"), everywhere),
     "a vowel first": Property(written(" [aeiou][a-z]*"), WORD),

@@ -41,7 +41,7 @@ CLAIMS: dict[str, tuple[str, str | int]] = {
     "one of the first seven, by a probe": ("one of the first seven", PROBE),
     "a name that stood before, latent 506": ("a name that stood before", 506),
     "the word lost, latent 282": ("the word lost", 282),
-    "the name Paula, latent 752": ("the name Paula", 752),
+    "the name Ethan, latent 838": ("the name Ethan", 838),
 }
 
 
@@ -134,7 +134,7 @@ def trials(seed: int) -> Trials:
     return Trials(seed)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def use(seed: int, claim: str) -> Use:
     """What the experiment shows of a claim on the texts of a seed."""
     return trials(seed).use(*CLAIMS[claim])
