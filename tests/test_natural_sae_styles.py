@@ -6,7 +6,7 @@ import pytest
 
 from headwork.tests.natural import assert_passed, assert_rejected, grade, listed
 
-STORE_ROWS = """
+STORE = """
 class ActivationStore:
     def __init__(self, model, hook, read, batch, capacity, seed):
         self.model, self.hook, self.read = model, hook, read
@@ -18,7 +18,10 @@ class ActivationStore:
 
     def __iter__(self):
         return self
-
+"""
+STORE_ROWS = (
+    STORE
+    + """
     def _acts(self, tokens, counts):
         with torch.no_grad():
             _, cache = self.model.run_with_cache(tokens)
@@ -53,19 +56,10 @@ class ActivationStore:
         self.next, self.ended = state["next"], state["ended"]
         self.generator.set_state(state["rng"])
 """
-STORE_DRAWS = """
-class ActivationStore:
-    def __init__(self, model, hook, read, batch, capacity, seed):
-        self.model, self.hook, self.read = model, hook, read
-        self.batch, self.capacity = batch, capacity
-        self.generator = torch.Generator().manual_seed(seed)
-        self.held = None
-        self.next = 0
-        self.ended = False
-
-    def __iter__(self):
-        return self
-
+)
+STORE_DRAWS = (
+    STORE
+    + """
     @torch.no_grad()
     def fill(self):
         while not self.ended and (self.held is None or len(self.held) < self.capacity):
@@ -101,6 +95,7 @@ class ActivationStore:
         self.ended = s["ended"]
         self.generator.set_state(s["g"])
 """
+)
 ADAM = """
 def train_sae(sae, make_batch, steps, learning_rate, window, aux=32, aux_weight=1/32):
     named = list(sae.named_parameters())

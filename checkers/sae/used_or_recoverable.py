@@ -67,11 +67,12 @@ def _flaw(enough: float, value: Any, case: Case) -> str:
     share, names = wrong(value, case.seed)
     if share >= enough:
         return ""
-    found, controls = use(case.seed, names[0]), use(case.seed, names[0]).controls
+    found = use(case.seed, names[0])
+    middle = float(found.controls.median())
     return (
         f"{len(names)} claims do not hold on fresh texts. One is that of {names[0]!r}: taking it out moves the "
-        f"predictions by {found.effect:.2g} nats, as much of a random direction by {float(controls.median()):.2g} (the "
-        f"median of {len(controls)}), and 95 % of those by no more than {found.bound * float(controls.median()):.2g}. "
+        f"predictions by {found.effect:.2g} nats, as much of a random direction by {middle:.2g} (the median of "
+        f"{len(found.controls)}), and 95 % of those by no more than {found.bound * middle:.2g}. "
         f"Its AUC is {found.area:.2f}."
     )
 

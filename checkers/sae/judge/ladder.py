@@ -38,9 +38,8 @@ def ladder(hook: str, model: str = SHIPPED) -> Ladder:
     """Raises NoSAE for an activation, or a model, of which we have none."""
     if model != SHIPPED:
         raise NoSAE(f"there are no autoencoders of {model} to judge it beside: the judge has those of {SHIPPED}")
-    found = {
-        name: each for name, each in measured_activations().items() if len(each["autoencoders"]) > 1
-    }  # one is no ladder
+    measured = measured_activations()
+    found = {name: each for name, each in measured.items() if len(each["autoencoders"]) > 1}  # one is no ladder
     if hook not in found:
         raise NoSAE(f"there is no ladder of ours to judge one of {hook} beside: there is one of {', '.join(found)}")
     rungs = found[hook]["autoencoders"]
