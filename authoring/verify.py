@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -22,7 +22,7 @@ from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
 from headwork.grading.agree import Suspect
 from headwork.grading.dispatch import Grader, stub_of
-from headwork.grading.expect import chapter_of, known, observe_mistake
+from headwork.grading.expect import chapter_of, known, observe_mistake, own_files
 from headwork.grading.plan import Observation
 from headwork.grading.report import Verdict
 from headwork.grading.solutions import solution_source
@@ -279,7 +279,8 @@ class _Work:
     def _grade(self, name: str, text: str, seed: int, slow: bool = False) -> Verdict:
         self.grader.seed, self.grader.slow = seed, slow and seed == 0
         self.grader.outcomes = {}
-        verdict = self.grader.grade(read_text(name, text), [self.exercise.id]).verdicts[0]
+        handed_in = replace(read_text(name, text), attachments=own_files(self.exercise))
+        verdict = self.grader.grade(handed_in, [self.exercise.id]).verdicts[0]
         if (outcome := self.grader.outcomes.get(self.exercise.id)) and outcome.known:
             self.heard.setdefault(name, outcome.quick.seen)
         self.step()

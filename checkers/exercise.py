@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from headwork.checkers.checks import Check
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 
 CaseMaker = Callable[[Rng], Iterator[Case]]
+FileMaker = Callable[[], dict[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Exercise:
 
     names: what the learner defines. also: other exercises' names that the probe asks for where there are all of
     them, as one of several ways. forbid: aten operators that may not be called. needs: ids of exercises that
-    must pass first, where no decoy fits. batch: inputs with a leading batch axis, from which a case of batch one
+    must pass first, where no decoy fits. attached: what the probe yields are names of files that come along with the
+    code; checks get a file's bytes. batch: inputs with a leading batch axis, from which a case of batch one
     is made unasked. seconds: the time limit for all cases that are not slow.
     """
 
@@ -62,6 +65,7 @@ class Exercise:
         also: Sequence[str] = (),
         forbid: Sequence[str] = (),
         needs: Sequence[str] = (),
+        attached: bool = False,
         batch: Sequence[str] = (),
         seconds: float = 10,
     ):
@@ -70,6 +74,7 @@ class Exercise:
         self.also = tuple(also)
         self.forbid = tuple(forbid)
         self.needs = tuple(needs)
+        self.attached = attached
         self.batch = tuple(batch)
         self.seconds = seconds
         self.list_of_checks: tuple[Check, ...] = ()
@@ -77,6 +82,7 @@ class Exercise:
         self.list_of_survivors: dict[tuple[str, str], str] = {}
         self._make_cases: CaseMaker | None = None
         self._make_slow_cases: CaseMaker | None = None
+        self._make_files: FileMaker | None = None
         self.slow_seconds: float = 0
 
     def cases(self, make: CaseMaker) -> CaseMaker:
@@ -95,6 +101,16 @@ class Exercise:
             return make
 
         return keep
+
+    def files(self, make: FileMaker) -> FileMaker:
+        """Decorates what makes the files, by name, that reference, mistakes and alternatives come along with."""
+        self._make_files = make
+        return make
+
+    @cached_property
+    def own_files(self) -> dict[str, bytes]:
+        """Those files, made once."""
+        return self._make_files() if self._make_files else {}
 
     def checks(self, *checks: Check) -> None:
         """Declares the graded properties, the one that all others stand on first."""

@@ -20,7 +20,7 @@ from headwork.cli.say import Stop
 from headwork.grading.notebook import without_magics
 from headwork.grading.program import Submission, Unit
 from headwork.grading.report import Report
-from headwork.grading.submission import LARGEST_CODE, Unreadable, read, read_text
+from headwork.grading.submission import LARGEST_CODE, Unreadable, read_beside, read_text, with_files
 
 if TYPE_CHECKING:
     from headwork.gradebook.store import Gradebook
@@ -90,15 +90,15 @@ def submission_of(source: str | Path | None, caller: FrameType | None) -> Submis
     Raises ValueError when there is nothing to read, and Unreadable.
     """
     if isinstance(source, Path) or (source is not None and "\n" not in source and source.endswith((".py", ".ipynb"))):
-        return read(Path(source))
+        return read_beside(Path(source))
     if source is not None:
-        return read_text("source.py", source)
+        return with_files(read_text("source.py", source), Path.cwd())
     cells = cells_so_far(caller.f_globals if caller else {})
     if cells:
-        return Submission(NOTEBOOK, tuple(cells))
+        return with_files(Submission(NOTEBOOK, tuple(cells)), Path.cwd())
     file = caller.f_globals.get("__file__") if caller else None
     if file and Path(file).is_file():
-        return replace(read(Path(file)), name=Path(file).name)
+        return replace(read_beside(Path(file)), name=Path(file).name)
     raise ValueError("there is no file to check here: give source= a path, or the code as text")
 
 

@@ -11,7 +11,7 @@ from headwork.cli.lookup import asked, shown, workspace
 from headwork.cli.say import Stop
 from headwork.gradebook.workspace import Workspace
 from headwork.grading.program import Submission
-from headwork.grading.submission import Unreadable, read
+from headwork.grading.submission import Unreadable, read_beside
 
 DEFINED = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
 
@@ -26,7 +26,7 @@ class Target:
 
     def read(self) -> Submission:
         """The submission, called as people would call it. Raises Unreadable."""
-        return replace(read(self.path), name=shown(self.path))
+        return replace(read_beside(self.path), name=shown(self.path))
 
     def chapters(self) -> list[str]:
         """The chapters whose workers are needed, as far as can be told without running anything."""

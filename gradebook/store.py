@@ -4,28 +4,27 @@ A submission is pending until its whole report is stored, in one transaction, so
 nothing. Threads share a `Gradebook`; processes open their own, on the same file or database.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from sqlalchemy import Engine, case, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from headwork.gradebook import migrate
+from headwork.gradebook import files, migrate
 from headwork.gradebook.columns import storable
 from headwork.gradebook.engine import WRITING, address, connect, plainly, spoken
 from headwork.gradebook.errors import GradebookError
 from headwork.gradebook.records import Attempt, Draft, Pending, Progress, SolutionView
+from headwork.gradebook.statements import digest, id_of, insert, now, put, rows_of
 from headwork.gradebook.tables import (
     DONE,
     PENDING,
-    Base,
     DraftRow,
     HintRow,
     Learner,
@@ -34,7 +33,7 @@ from headwork.gradebook.tables import (
     SubmissionRow,
     VerdictRow,
 )
-from headwork.grading.program import Submission, Unit
+from headwork.grading.program import Attachment, Submission, Unit
 from headwork.grading.report import FORMAT, Report, Verdict
 
 ME = "me"  # the learner on their own machine
@@ -80,20 +79,20 @@ class Gradebook:
     # Submissions
 
     def submit(self, learner: str, submission: Submission, ids: Sequence[str], seed: int = 0) -> int:
-        """Store what was handed in and give its id. It is pending until `record`.
+        """Store what was handed in, with its files, and give its id. It is pending until `record`.
 
-        While the same sources, exercises (in any order) and seed are pending for this learner, that row's id is given;
-        once it is graded, handing it in again is a new attempt.
+        While the same sources, files, exercises (in any order) and seed are pending for this learner, that row's id is
+        given; once it is graded, handing it in again is a new attempt.
         """
         sources = [[unit.label, unit.source] for unit in submission.units]
-        request = _digest([sources, sorted(set(ids)), seed])
+        request = _digest([sources, files.named(submission.attachments), sorted(set(ids)), seed])
         with self._writing() as session:
-            learner_id = _learner(session, learner)
+            learner_id = id_of(session, learner)
             mine = (SubmissionRow.learner_id == learner_id, SubmissionRow.request == request)
             found = None
             while found is None:  # twice only when another process records the same request in between
                 session.execute(
-                    _insert(session, SubmissionRow)
+                    insert(session, SubmissionRow)
                     .values(
                         learner_id=learner_id,
                         name=submission.name,
@@ -103,11 +102,12 @@ class Gradebook:
                         sha256=_digest(sources),
                         request=request,
                         state=PENDING,
-                        created=_now(),
+                        created=now(),
                     )
                     .on_conflict_do_nothing()
                 )
                 found = session.scalar(select(SubmissionRow.id).where(*mine, SubmissionRow.state == PENDING))
+            files.attach(session, found, submission.attachments)
             return found
 
     def record(self, submission_id: int, report: Report) -> bool:
@@ -128,7 +128,7 @@ class Gradebook:
             ):
                 session.add(_verdict_row(submission_id, position, verdict, whole))
             row.isolation, row.versions, row.problem = report.isolation, report.versions, report.problem
-            row.state, row.finished = DONE, _now()
+            row.state, row.finished = DONE, now()
             return True
 
     def withdraw(self, submission_id: int) -> None:
@@ -136,6 +136,7 @@ class Gradebook:
         with self._writing() as session:
             row = session.get(SubmissionRow, submission_id, with_for_update=True)
             if row is not None and row.state == PENDING:
+                files.detach(session, submission_id)
                 session.delete(row)
 
     def pending(self) -> list[Pending]:
@@ -148,7 +149,14 @@ class Gradebook:
         )
         with self._reading() as session:
             return [
-                Pending(row.id, learner, _submission(row), tuple(row.asked), row.seed, row.created)
+                Pending(
+                    row.id,
+                    learner,
+                    replace(_submission(row), attachments=files.attached(session, row.id)),
+                    tuple(row.asked),
+                    row.seed,
+                    row.created,
+                )
                 for row, learner in session.execute(asked)
             ]
 
@@ -177,7 +185,7 @@ class Gradebook:
             return list(session.scalars(select(Learner.name).order_by(Learner.name)))
 
     def attempts(self, learner: str, exercise: str, limit: int | None = None) -> list[Attempt]:
-        """Graded attempts at an exercise, newest first."""
+        """Graded attempts at an exercise, newest first; their code, without the files that came along."""
         graded = (
             select(SubmissionRow, VerdictRow.whole)
             .join(VerdictRow, VerdictRow.submission_id == SubmissionRow.id)
@@ -233,8 +241,8 @@ class Gradebook:
         best = self.best(learner)
         with self._reading() as session:
             tried = {exercise: (count, last) for exercise, count, last in session.execute(counted)}
-            hints = dict(map(tuple, session.execute(_of(learner, HintRow, HintRow.exercise, HintRow.taken))))
-            seen = set(session.scalars(_of(learner, SolutionViewRow, SolutionViewRow.exercise)))
+            hints = dict(map(tuple, session.execute(rows_of(learner, HintRow, HintRow.exercise, HintRow.taken))))
+            seen = set(session.scalars(rows_of(learner, SolutionViewRow, SolutionViewRow.exercise)))
         return {
             exercise: Progress(exercise, *_attempted(tried, best, exercise), hints.get(exercise, 0), exercise in seen)
             for exercise in sorted({*tried, *hints, *seen})
@@ -244,38 +252,52 @@ class Gradebook:
 
     def save_draft(self, learner: str, exercise: str, text: str) -> None:
         with self._writing() as session:
-            keys = {"learner_id": _learner(session, learner), "exercise": exercise}
-            _put(session, DraftRow, keys, {"text": text, "updated": _now()})
+            keys = {"learner_id": id_of(session, learner), "exercise": exercise}
+            put(session, DraftRow, keys, {"text": text, "updated": now()})
 
     def draft(self, learner: str, exercise: str) -> Draft | None:
         with self._reading() as session:
-            row = session.scalar(_of(learner, DraftRow, DraftRow).where(DraftRow.exercise == exercise))
+            row = session.scalar(rows_of(learner, DraftRow, DraftRow).where(DraftRow.exercise == exercise))
             return None if row is None else Draft(row.text, row.updated)
 
     def drafts(self, learner: str) -> dict[str, Draft]:
         """Every draft of the learner, by exercise."""
         with self._reading() as session:
-            return {
-                row.exercise: Draft(row.text, row.updated) for row in session.scalars(_of(learner, DraftRow, DraftRow))
-            }
+            found = session.scalars(rows_of(learner, DraftRow, DraftRow))
+            return {row.exercise: Draft(row.text, row.updated) for row in found}
+
+    def lay_beside(self, learner: str, chapter: str, name: str, data: bytes) -> None:
+        """Keep a file beside the learner's drafts of a chapter, in the place of one of that name."""
+        with self._writing() as session:
+            files.lay_beside(session, learner, chapter, name, data)
+
+    def beside(self, learner: str, chapter: str) -> tuple[Attachment, ...]:
+        """The files beside the learner's drafts of a chapter."""
+        with self._reading() as session:
+            return files.beside(session, learner, chapter)
+
+    def take_away(self, learner: str, chapter: str, name: str) -> None:
+        """Remove a file from beside the learner's drafts."""
+        with self._writing() as session:
+            files.take_away(session, learner, chapter, name)
 
     def keep_place(self, learner: str, chapter: str, place: str) -> None:
         """Remember where the learner is in a chapter."""
         with self._writing() as session:
-            keys = {"learner_id": _learner(session, learner), "chapter": chapter}
-            _put(session, PlaceRow, keys, {"place": place, "updated": _now()})
+            keys = {"learner_id": id_of(session, learner), "chapter": chapter}
+            put(session, PlaceRow, keys, {"place": place, "updated": now()})
 
     def place(self, learner: str, chapter: str) -> str | None:
         with self._reading() as session:
             found: str | None = session.scalar(
-                _of(learner, PlaceRow, PlaceRow.place).where(PlaceRow.chapter == chapter)
+                rows_of(learner, PlaceRow, PlaceRow.place).where(PlaceRow.chapter == chapter)
             )
             return found
 
     def last_place(self, learner: str) -> str | None:
         """Where the learner was last, in whichever chapter."""
         with self._reading() as session:
-            newest = _of(learner, PlaceRow, PlaceRow.place).order_by(PlaceRow.updated.desc()).limit(1)
+            newest = rows_of(learner, PlaceRow, PlaceRow.place).order_by(PlaceRow.updated.desc()).limit(1)
             found: str | None = session.scalar(newest)
             return found
 
@@ -284,27 +306,27 @@ class Gradebook:
         if of <= 0:
             return 0
         with self._writing() as session:
-            keys = {"learner_id": _learner(session, learner), "exercise": exercise}
+            keys = {"learner_id": id_of(session, learner), "exercise": exercise}
             more = case((HintRow.taken < of, HintRow.taken + 1), else_=HintRow.taken)
-            _put(session, HintRow, keys, {"taken": 1, "updated": _now()}, {"taken": more, "updated": _now()})
-            taken = session.scalar(_of(learner, HintRow, HintRow.taken).where(HintRow.exercise == exercise))
+            put(session, HintRow, keys, {"taken": 1, "updated": now()}, {"taken": more, "updated": now()})
+            taken = session.scalar(rows_of(learner, HintRow, HintRow.taken).where(HintRow.exercise == exercise))
             return min(taken or 0, of)
 
     def hints_taken(self, learner: str, exercise: str) -> int:
         with self._reading() as session:
-            return session.scalar(_of(learner, HintRow, HintRow.taken).where(HintRow.exercise == exercise)) or 0
+            return session.scalar(rows_of(learner, HintRow, HintRow.taken).where(HintRow.exercise == exercise)) or 0
 
     def view_solution(self, learner: str, exercise: str, forced: bool) -> None:
         """Record that the reference was shown; `forced` when it was before an attempt."""
         with self._writing() as session:
-            who = _learner(session, learner)
-            session.add(SolutionViewRow(learner_id=who, exercise=exercise, forced=forced, seen=_now()))
+            who = id_of(session, learner)
+            session.add(SolutionViewRow(learner_id=who, exercise=exercise, forced=forced, seen=now()))
 
     def solution_viewed(self, learner: str, exercise: str) -> SolutionView | None:
         """The first view of the reference, or None."""
         with self._reading() as session:
             row = session.scalar(
-                _of(learner, SolutionViewRow, SolutionViewRow)
+                rows_of(learner, SolutionViewRow, SolutionViewRow)
                 .where(SolutionViewRow.exercise == exercise)
                 .order_by(SolutionViewRow.id)
                 .limit(1)
@@ -322,41 +344,8 @@ class Gradebook:
             yield session
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-
-
-def _insert(session: Session, table: type[Base]) -> Any:
-    """An insert that can say what to do on conflict, which is each database's own."""
-    return (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
-
-
-def _put(
-    session: Session, table: type[Base], keys: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None = None
-) -> None:
-    """Insert `new` under these keys, or set `old` (by default `new`) where they are taken."""
-    row = _insert(session, table).values(**keys, **new)
-    session.execute(row.on_conflict_do_update(index_elements=list(keys), set_=old or new))
-
-
-def _learner(session: Session, name: str) -> int:
-    """The learner's id, made on first sight."""
-    known = select(Learner.id).where(Learner.name == storable(name))
-    found = session.scalar(known)
-    if found is None:
-        session.execute(_insert(session, Learner).values(name=name, created=_now()).on_conflict_do_nothing())
-        found = session.scalar(known)
-    assert found is not None
-    return found
-
-
-def _of(learner: str, table: Any, *columns: Any) -> Any:
-    """Select columns of a learner's rows."""
-    return select(*columns).join(Learner, Learner.id == table.learner_id).where(Learner.name == storable(learner))
+    return digest(json.dumps(value).encode())
 
 
 def _submission(row: SubmissionRow) -> Submission:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from headwork.gradebook.columns import Exact, Moment, Readable
@@ -48,7 +48,7 @@ class SubmissionRow(Base):
     seed: Mapped[int] = mapped_column(Exact)  # any size: a seed may be 64 bits and unsigned
     sources: Mapped[list[Any]] = mapped_column(Exact)  # [[label, source], ...]
     sha256: Mapped[str]  # of the sources
-    request: Mapped[str]  # sha256 of sources, exercises and seed: what makes two requests the same
+    request: Mapped[str]  # sha256 of sources, files, exercises and seed: what makes two requests the same
     state: Mapped[str]
     created: Mapped[datetime] = mapped_column(Moment)
     finished: Mapped[datetime | None] = mapped_column(Moment)
@@ -76,6 +76,38 @@ class VerdictRow(Base):
     message: Mapped[str] = mapped_column(Readable)
     mistake: Mapped[str] = mapped_column(Readable)
     whole: Mapped[dict[str, Any]] = mapped_column(Exact)
+
+
+class FileRow(Base):
+    """The contents of a file that came along, once however often it is handed in."""
+
+    __tablename__ = "files"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AttachmentRow(Base):
+    """A file that came along with a submission."""
+
+    __tablename__ = "attachments"
+
+    submission_id: Mapped[int] = mapped_column(ForeignKey("submissions.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(Readable, primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("files.sha256"))
+    flaw: Mapped[str] = mapped_column(Readable)
+
+
+class DraftFileRow(Base):
+    """A file that a learner laid beside the drafts of a chapter."""
+
+    __tablename__ = "draft_files"
+
+    learner_id: Mapped[int] = mapped_column(ForeignKey("learners.id"), primary_key=True)
+    chapter: Mapped[str] = mapped_column(Readable, primary_key=True)
+    name: Mapped[str] = mapped_column(Readable, primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("files.sha256"))
+    updated: Mapped[datetime] = mapped_column(Moment)
 
 
 class DraftRow(Base):

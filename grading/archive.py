@@ -3,6 +3,8 @@
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -16,18 +18,39 @@ class BadArchive(ValueError):
     """One line that follows the archive's name: 'is encrypted: ...'."""
 
 
-def members(path: Path, suffixes: tuple[str, ...], largest: int, total: int) -> dict[str, bytes]:
+class TooLarge(BadArchive):
+    """More is in it than was asked for."""
+
+
+def members(
+    path: Path, suffixes: tuple[str, ...], largest: int, total: int, wanted: str | None = None
+) -> dict[str, bytes]:
     """The contents of the members with these suffixes, by name, sorted; hidden ones are left out.
 
-    `largest` bounds one member and `total` all of them, in bytes. Raises BadArchive.
+    `largest` bounds one member and `total` all of them, in bytes. With `wanted`, only the member of that name. Raises
+    BadArchive, and TooLarge, which is one.
     """
+    with _opened(path) as archive:
+        found = _listed(archive, suffixes)
+        return _read([info for info in found if wanted in (None, info.filename)], archive, largest, total)
+
+
+def names_in(path: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """The names of those members. Raises BadArchive."""
+    with _opened(path) as archive:
+        return [info.filename for info in _listed(archive, suffixes)]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Raises BadArchive, also for what goes wrong while it is open."""
     try:
         if path.stat().st_size > LARGEST_ARCHIVE:
             raise BadArchive(f"is larger than {LARGEST_ARCHIVE // MB} MB: hand in only your code")
         with path.open("rb") as file:
             _refuse_large_directory(file)
             with zipfile.ZipFile(file) as archive:
-                return _read(archive, suffixes, largest, total)
+                yield archive
     except BadArchive:
         raise
     except PermissionError:
@@ -38,24 +61,27 @@ def members(path: Path, suffixes: tuple[str, ...], largest: int, total: int) -> 
         raise BadArchive(f"cannot be read as a zip file ({type(error).__name__}): zip it again") from None
 
 
-def _read(archive: zipfile.ZipFile, suffixes: tuple[str, ...], largest: int, total: int) -> dict[str, bytes]:
+def _listed(archive: zipfile.ZipFile, suffixes: tuple[str, ...]) -> list[zipfile.ZipInfo]:
+    """The members with these suffixes, sorted by name; of members of the same name the last."""
     infos = archive.infolist()
     if len(infos) > MOST_MEMBERS:
         raise BadArchive(f"holds more than {MOST_MEMBERS} files: hand in only your code")
     for info in infos:
         _refuse_unsafe(info)
-    wanted = sorted({info.filename: info for info in infos if _is_wanted(info, suffixes)}.items())
+    found = sorted({info.filename: info for info in infos if _is_wanted(info, suffixes)}.items())
+    return [info for _, info in found]
+
+
+def _read(infos: list[zipfile.ZipInfo], archive: zipfile.ZipFile, largest: int, total: int) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     left = total
-    for name, info in wanted:
-        bound = min(largest, left)
+    for info in infos:
+        name, bound = info.filename, min(largest, left)
         if info.file_size <= bound:
             with archive.open(info) as member:
                 contents[name] = member.read(bound + 1)
         if info.file_size > bound or len(contents[name]) > bound:
-            raise BadArchive(
-                f"holds too much text at {_shown(name)} (limit {bound / MB:.0f} MB): hand in only your code"
-            )
+            raise TooLarge(f"holds too much text at {_shown(name)} (limit {bound / MB:.0f} MB): hand in only your code")
         left -= len(contents[name])
     return contents
 

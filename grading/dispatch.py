@@ -15,6 +15,7 @@ import headwork
 from headwork.chapters import course
 from headwork.checkers import catalogue
 from headwork.checkers.exercise import Exercise
+from headwork.grading.attached import fetch
 from headwork.grading.control import Control, Progress, Stopped
 from headwork.grading.expect import chapter_of
 from headwork.grading.extract import extract
@@ -131,7 +132,9 @@ class Grader:
             failed = [each.exercise for each in earlier.all() if each.exercise in exercise.needs and not each.passed]
             if failed:
                 return Outcome(program, blocked_by=failed[0])
-        return talk.ask(program, exercise)
+        outcome = talk.ask(program, exercise)
+        fetch(exercise, outcome.quick.seen, submission.attachments)
+        return outcome
 
 
 class _Verdicts:

@@ -12,13 +12,14 @@ from headwork.chapters import course
 from headwork.checkers.catalogue import exercise as find
 from headwork.checkers.exercise import Exercise
 from headwork.checkers.probing import Case
+from headwork.grading.attached import fetch
 from headwork.grading.extract import extract
 from headwork.grading.judge import Known
 from headwork.grading.outline import segment
 from headwork.grading.parsing import parse
 from headwork.grading.patience import Impatient, at_most
 from headwork.grading.plan import Observation, exact, gather, runs_of, twin
-from headwork.grading.program import Piece, Program
+from headwork.grading.program import Attachment, Piece, Program
 from headwork.grading.resources import load_model
 from headwork.grading.runner import Ended, Probe, Yielded, fault_of, find_probe, load_program, put
 from headwork.grading.solutions import solution_source
@@ -107,7 +108,14 @@ def _observe(exercise: Exercise, program: Program, cases: list[Case], device: st
         except Exception as error:
             return [Observation(fault=fault_of(error, OURS), ended=True) for _ in cases]
         fresh = [Case(case.name, **_copies(case, device)) for case in cases]
-        return [_timed(map(_crossed, put(probe_of(exercise), namespace, case, device, OURS))) for case in fresh]
+        seen = [_timed(map(_crossed, put(probe_of(exercise), namespace, case, device, OURS))) for case in fresh]
+        fetch(exercise, seen, own_files(exercise))
+        return seen
+
+
+def own_files(exercise: Exercise) -> tuple[Attachment, ...]:
+    """What reference, mistakes and alternatives of an exercise come along with."""
+    return tuple(Attachment(name, data) for name, data in exercise.own_files.items())
 
 
 def _timed(events: Iterable[Yielded | Ended]) -> Observation:

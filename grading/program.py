@@ -12,11 +12,24 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file of weights that came along with the code. `flaw` says in a sentence why it was not taken; '' when it was.
+
+    It stays with the grader: a learner's process never sees one.
+    """
+
+    name: str  # its path in what was handed in: "week4/house.safetensors"
+    data: bytes = field(repr=False)
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
 class Submission:
     """What a learner handed in, read but not run. `name` is its path or label."""
 
     name: str
     units: tuple[Unit, ...]
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)

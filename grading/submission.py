@@ -6,11 +6,13 @@ import os
 import stat
 import tokenize
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from headwork.grading import attached
 from headwork.grading.archive import BadArchive, members
 from headwork.grading.notebook import code_cells
-from headwork.grading.program import Submission, Unit
+from headwork.grading.program import Attachment, Submission, Unit
 
 MB = 1 << 20
 LARGEST_CODE = 1 * MB  # a .py file, or a notebook's code
@@ -33,9 +35,24 @@ def read(path: Path) -> Submission:
 
     Units are labelled 'exercises.py' or 'cell 3', where markdown cells are counted too, from 1. Where a submission has
     several files the path comes first: 'week1/nb.ipynb cell 3'. A folder without code but with one zip is that zip.
-    Raises Unreadable.
+    Of a folder or a zip, the files of weights that the code names come along. Raises Unreadable.
     """
     return _read(Path(path), str(path))
+
+
+def read_beside(path: Path) -> Submission:
+    """As `read`, with the files of weights that lie beside a .py file or a notebook. Raises Unreadable.
+
+    For the learner's own disk: in bulk, what lies beside a file may be somebody else's.
+    """
+    found = read(path)
+    return found if path.is_dir() or path.suffix not in CODE else with_files(found, path.parent)
+
+
+def with_files(submission: Submission, folder: Path) -> Submission:
+    """The submission, with the files of weights in a folder that its code names."""
+    beside = _files(folder, attached.KINDS, DEEPEST) if folder.is_dir() else ()
+    return replace(submission, attachments=attached.from_files(beside, folder, submission.units))
 
 
 def read_text(name: str, source: str) -> Submission:
@@ -92,12 +109,12 @@ def _read(path: Path, name: str) -> Submission:
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind) and path.suffix not in CODE:
-            return Submission(name, _folder(path, shown))
+            return Submission(name, *_folder(path, shown))
         if not stat.S_ISREG(kind):
             raise Unreadable(f"{shown} is not a file: hand in a .py file, a notebook, a folder or a zip")
         suffix = path.suffix.lower()
         if suffix == ".zip":
-            return Submission(name, _archive(path, shown))
+            return Submission(name, *_archive(path, shown))
         if suffix not in CODE:
             raise Unreadable(f"{shown} is neither .py, .ipynb, .zip nor a folder: hand in one of these")
         return Submission(name, tuple(_units(shown, _contents(path, shown))))
@@ -105,7 +122,7 @@ def _read(path: Path, name: str) -> Submission:
         raise Unreadable(f"{shown}: {_reason(error)}") from None
 
 
-def _folder(path: Path, shown: str) -> tuple[Unit, ...]:
+def _folder(path: Path, shown: str) -> tuple[tuple[Unit, ...], tuple[Attachment, ...]]:
     files = sorted(_files(path, CODE))[: MOST_FILES + 1]
     if not files:
         archives = list(_files(path, (".zip",)))
@@ -120,19 +137,21 @@ def _folder(path: Path, shown: str) -> tuple[Unit, ...]:
             f"{shown} holds {sizes / MB:.0f} MB of code (limit {LARGEST_TOTAL // MB} MB): hand in only yours"
         )
     contents = {file.relative_to(path).as_posix(): _contents(file, file.name) for file in files}
-    return _several(contents, shown)
+    units = _several(contents, shown)
+    return units, attached.from_files(_files(path, attached.KINDS), path, units)
 
 
-def _archive(path: Path, shown: str) -> tuple[Unit, ...]:
+def _archive(path: Path, shown: str) -> tuple[tuple[Unit, ...], tuple[Attachment, ...]]:
     try:
         contents = members(path, CODE, LARGEST_NOTEBOOK, LARGEST_TOTAL)
+        if not contents:
+            raise Unreadable(f"{shown} has no .py or .ipynb file in it: zip the folder with your code")
+        if len(contents) > MOST_FILES:
+            raise Unreadable(f"{shown} holds more than {MOST_FILES} code files: hand in only your own")
+        units = _several(contents, shown)
+        return units, attached.from_archive(path, units)
     except BadArchive as error:
         raise Unreadable(f"{shown} {error}") from None
-    if not contents:
-        raise Unreadable(f"{shown} has no .py or .ipynb file in it: zip the folder with your code")
-    if len(contents) > MOST_FILES:
-        raise Unreadable(f"{shown} holds more than {MOST_FILES} code files: hand in only your own")
-    return _several(contents, shown)
 
 
 def _several(contents: dict[str, bytes], shown: str) -> tuple[Unit, ...]:

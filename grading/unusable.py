@@ -57,6 +57,10 @@ class ForbiddenImport(Unusable):
         self.allowed = allowed
 
 
+class MissingFile(Unusable):
+    """An answer names a file that did not come along, or was not taken."""
+
+
 def closest_name(name: str, names: Iterable[str]) -> str:
     """The one of `names` that `name` was probably meant to be, or ""."""
     plain = {re.sub("_", "", each).lower(): each for each in names}

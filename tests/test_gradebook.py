@@ -8,19 +8,20 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import func, inspect, select
 
 from headwork.gradebook import migrate
 from headwork.gradebook.engine import address, connect
 from headwork.gradebook.errors import GradebookError
 from headwork.gradebook.store import Gradebook
-from headwork.gradebook.tables import Base
-from headwork.grading.program import Submission, Unit
+from headwork.gradebook.tables import Base, FileRow
+from headwork.grading.program import Attachment, Submission, Unit
 from headwork.grading.report import CheckResult, Report, Status, Verdict
 
 
@@ -167,6 +168,43 @@ def test_handing_in_the_same_again_while_it_is_pending_gives_the_same_row(book: 
         book.submit("ada", work(), ["gpt2.mlp", "gpt2.layer_norm"], 7),
     }
     assert len(others) == 4 and first not in others
+
+
+def with_files(*attachments: Attachment) -> Submission:
+    return replace(work(), attachments=attachments)
+
+
+def test_files_come_back_with_what_they_came_along_with(book: Gradebook) -> None:
+    files = (
+        Attachment("mine.safetensors", bytes(range(256))),
+        Attachment("other.safetensors", b"", "It is too large."),
+    )
+    first = book.submit("me", with_files(*files), ["sae.house_sae"])
+    assert book.submit("me", with_files(*files), ["sae.house_sae"]) == first
+    other = book.submit("me", with_files(Attachment("mine.safetensors", b"\0")), ["sae.house_sae"])
+    assert other != first, "another file under the same name is another submission"
+    assert [each.submission.attachments for each in book.pending()] == [files, (Attachment("mine.safetensors", b"\0"),)]
+    book.withdraw(first)
+    assert [each.id for each in book.pending()] == [other]
+
+
+def test_contents_that_come_along_twice_are_kept_once(book: Gradebook) -> None:
+    for learner in ("ada", "me"):
+        book.submit(learner, with_files(Attachment("mine.safetensors", b"weights")), ["sae.house_sae"])
+    book.lay_beside("me", "sae", "again.safetensors", b"weights")
+    with book._reading() as session:
+        assert session.scalar(select(func.count()).select_from(FileRow)) == 1
+
+
+def test_a_file_lies_beside_the_drafts_of_one_chapter_and_learner(book: Gradebook) -> None:
+    book.lay_beside("me", "sae", "mine.safetensors", b"first")
+    book.lay_beside("me", "sae", "mine.safetensors", b"second")
+    book.lay_beside("ada", "sae", "hers.safetensors", b"hers")
+    assert book.beside("me", "sae") == (Attachment("mine.safetensors", b"second"),)
+    assert book.beside("me", "gpt2") == ()
+    book.take_away("me", "sae", "hers.safetensors")
+    book.take_away("me", "sae", "mine.safetensors")
+    assert (book.beside("me", "sae"), len(book.beside("ada", "sae"))) == ((), 1)
 
 
 def test_handing_in_the_same_once_it_is_graded_is_a_new_attempt(book: Gradebook) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from headwork.gradebook import migrate
+from headwork.gradebook.engine import address, connect
 from headwork.gradebook.errors import GradebookError
 from headwork.gradebook.home import gradebook_file, home
 from headwork.gradebook.store import Gradebook
@@ -193,14 +194,30 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 def migrations_with_one_more(tmp_path: Path) -> Path:
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_next.py").write_text(
+    (folder / "versions" / "0003_next.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n\n"
-        'revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None\n\n\n'
+        'revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None\n\n\n'
         "def upgrade():\n"
         '    with op.batch_alter_table("submissions", recreate="always") as table:\n'
         '        table.add_column(sa.Column("group", sa.Text))\n'
     )
     return folder
+
+
+def test_a_database_from_before_files_came_along_is_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "gradebook.sqlite"
+    folder = tmp_path / "first"
+    shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "0002_*"))
+    with monkeypatch.context() as before:
+        before.setattr(migrate, "MIGRATIONS", folder)
+        engine = connect(address(file))
+        migrate.bring_up_to_date(engine)
+        engine.dispose()
+    with sqlite3.connect(file) as connection:
+        connection.execute("insert into learners (name, created) values ('ada', '2026-01-01 00:00:00')")
+    with Gradebook.open(file) as book:
+        assert book.learners() == ["ada"]
+        book.lay_beside("ada", "sae", "mine.safetensors", b"weights")
 
 
 def test_an_older_database_is_upgraded_and_keeps_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +228,7 @@ def test_an_older_database_is_upgraded_and_keeps_what_it_holds(tmp_path: Path, m
     with Gradebook.open(file) as book:
         assert book.report(number) == Report("x.py", (Verdict("gpt2.e0", "passed", 1),))
     with sqlite3.connect(file) as connection:
-        assert connection.execute("select version_num from headwork_version").fetchall() == [("0002",)]
+        assert connection.execute("select version_num from headwork_version").fetchall() == [("0003",)]
         assert "group" in [row[1] for row in connection.execute("pragma table_info(submissions)")]
 
 
@@ -220,7 +237,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(tmp_path: Path, mon
     with Gradebook.open(file) as book:
         number = one_submission(book)
     folder = migrations_with_one_more(tmp_path)
-    with (folder / "versions" / "0002_next.py").open("a") as source:
+    with (folder / "versions" / "0003_next.py").open("a") as source:
         source.write("    raise RuntimeError('half-way')\n")
     with monkeypatch.context() as patch:
         patch.setattr(migrate, "MIGRATIONS", folder)
@@ -237,7 +254,7 @@ def test_the_database_of_a_newer_headwork_is_left_alone(tmp_path: Path, monkeypa
         Gradebook.open(file).close()
     before = digest(file)
     message = refused(file)
-    assert "newer headwork (revision 0002)" in message and "pip install --upgrade headwork" in message
+    assert "newer headwork (revision 0003)" in message and "pip install --upgrade headwork" in message
     assert digest(file) == before
 
 

@@ -1,0 +1,95 @@
+"""Files of weights that come along with code: an answer names one, and the grader takes it from what was handed in.
+
+A name is looked up among what came along and nowhere else: no path that an answer gives is ever opened.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headwork.grading.archive import BadArchive, TooLarge, members, names_in
+from headwork.grading.program import Attachment, Unit
+from headwork.grading.unusable import MissingFile
+
+if TYPE_CHECKING:  # these import torch
+    from headwork.checkers.exercise import Exercise
+    from headwork.grading.plan import Observation
+
+KINDS = (".safetensors",)
+LARGEST = 10_000_000  # bytes of a file
+MOST = 8  # files of a submission
+
+
+def from_files(files: Iterable[Path], folder: Path, units: Sequence[Unit]) -> tuple[Attachment, ...]:
+    """Those of the files in a folder that the code names."""
+    named = ((file.relative_to(folder).as_posix(), file) for file in files)
+    return tuple(_read(name, file) for name, file in _first(named, units))
+
+
+def from_archive(path: Path, units: Sequence[Unit]) -> tuple[Attachment, ...]:
+    """Those in a zip that the code names. Raises BadArchive for a zip that cannot be read at all."""
+    return tuple(_unpacked(path, name) for name, _ in _first(((name, path) for name in names_in(path, KINDS)), units))
+
+
+def of(name: str, data: bytes) -> Attachment:
+    """A file's contents as they come along, or why they do not."""
+    if len(data) > LARGEST:
+        return Attachment(name, b"", _too_large(name))
+    return Attachment(name, data)
+
+
+def fetch(exercise: "Exercise", seen: Iterable["Observation"], attachments: Sequence[Attachment]) -> None:
+    """Puts files' contents in the place of their names, in what an answer yielded. Raises MissingFile."""
+    if exercise.attached:
+        for each in seen:
+            for key, name in each.values.items():
+                if isinstance(name, str):
+                    each.values[key] = _found(name, attachments)
+
+
+def _found(name: str, attachments: Sequence[Attachment]) -> bytes:
+    asked = name.removeprefix("./")
+    found = [each for each in attachments if each.name == asked]
+    found = found or [each for each in attachments if each.name.rpartition("/")[2] == asked]
+    shown = repr(name if len(name) <= 60 else name[:60] + "…")
+    if not found:
+        raise MissingFile(
+            f"No file {shown} came along. It belongs beside your code: into the same folder, into the zip that you "
+            "hand in, or on the page below your text."
+        )
+    if len(found) > 1:
+        raise MissingFile(f"{len(found)} files {shown} came along: hand in the one that you mean.")
+    if found[0].flaw:
+        raise MissingFile(found[0].flaw)
+    return found[0].data
+
+
+def _first(files: Iterable[tuple[str, Path]], units: Sequence[Unit]) -> Iterator[tuple[str, Path]]:
+    """The first few that the code names: a folder may hold many weights that are no answer."""
+    taken = 0
+    for name, file in sorted(files):
+        last = name.rpartition("/")[2]
+        if taken < MOST and any(last in unit.source for unit in units):
+            taken += 1
+            yield name, file
+
+
+def _read(name: str, file: Path) -> Attachment:
+    try:
+        with file.open("rb") as opened:
+            return of(name, opened.read(LARGEST + 1))
+    except OSError as error:
+        return Attachment(name, b"", f"{file.name} cannot be read ({error.strerror}): make it readable.")
+
+
+def _unpacked(path: Path, name: str) -> Attachment:
+    try:
+        return of(name, members(path, KINDS, LARGEST, LARGEST, wanted=name)[name])
+    except TooLarge:
+        return Attachment(name, b"", _too_large(name))
+    except BadArchive as error:
+        return Attachment(name, b"", f"The zip with {name} {error}.")
+
+
+def _too_large(name: str) -> str:
+    return f"{name.rpartition('/')[2]} has more than {LARGEST // 1_000_000} MB, which is the most that is taken."
