@@ -24,7 +24,7 @@ def score(file: Path, *, model: str, hook: str, seed: int | None, tokens: int | 
     tokens = score.TOKENS if tokens is None else tokens
     try:
         sae = files.read(file)
-        ladder.ladder(hook, model)
+        ladder.rungs(hook, model)
         network = zoo.load(model, device=device).requires_grad_(False)
         sae = files.on(sae, device)
         with _bar(f"Reading {tokens:,} tokens", tokens, json) as told:

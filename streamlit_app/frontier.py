@@ -4,9 +4,7 @@ The judge is that of `headwork sae score`: the same file and seed give the same 
 """
 
 import secrets
-import tempfile
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -63,10 +61,7 @@ def start(file: bytes, hook: str) -> None:
         from headwork.checkers.sae.judge import score
         from headwork.models import zoo
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "autoencoder.safetensors"
-            path.write_bytes(file)
-            sae = files.read(path)
+        sae = files.loaded(file)
         model = zoo.load(MODEL).requires_grad_(False)
         return score.score(sae, model, MODEL, hook, seed=seed, told=told).as_json()
 

@@ -20,7 +20,6 @@ from headwork.solutions.sae.sparse import SparseTopK
 from headwork.solutions.sae.variants import TopK
 
 HOOK = recipe.RESIDUAL
-RUNGS = ladders.Ladder(((80, 0.1), (250, 0.02), (450, 0.008)), ((80, 0.1), (250, 0.06), (450, 0.03)))
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,15 @@ def house():
     return models.load("house").requires_grad_(False)
 
 
-@pytest.fixture
-def judged(house, monkeypatch):
-    """Judges tensors on few tokens, beside a ladder that does not change."""
-    monkeypatch.setattr(score, "ladder", lambda hook, name: RUNGS)
-    return lambda tensors: score.score(parsed(tensors), house, "house", HOOK, seed=3, tokens=1500, sample=2500)
+@pytest.fixture(scope="module")
+def judge(house):
+    """Judges on few tokens, the same for all."""
+    return score.Judge(house, "house", HOOK, seed=3, tokens=1500, sample=2500, keeps=True)
+
+
+@pytest.fixture(scope="module")
+def judged(judge):
+    return lambda tensors: judge.score(parsed(tensors))
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +98,9 @@ def test_a_token_costs_what_it_costs_alone(house):
 
 def test_putting_back_what_was_there_costs_nothing(house):
     for hook in (HOOK, recipe.HEADS, recipe.MLP):
-        corpus = Corpus(house.tokenizer, 96, "same")
-        _, read, found = Bench(house, hook).measure({"same": lambda x, tokens: (x, x.relu())}, corpus, 500)
+        bench = Bench(house, hook)
+        readings = bench.readings(Corpus(house.tokenizer, 96, "same"), 500)
+        _, read, found = bench.measure({"same": lambda x, tokens: (x, x.relu())}, readings)
         assert read >= 500 and found["same"].added == pytest.approx(0, abs=1e-5) and found["same"].fvu == 0
         assert 0 < found["same"].l0 <= 128
 
@@ -232,15 +236,32 @@ def test_an_autoencoder_of_another_width_or_beyond_measure_is_refused():
 
 def test_there_is_no_judging_without_a_ladder():
     with pytest.raises(NoSAE, match="there is no ladder of ours"):
-        ladders.ladder(recipe.MLP)
+        ladders.rungs(recipe.MLP)
     with pytest.raises(NoSAE, match="no autoencoders of gpt2"):
-        ladders.ladder(HOOK, "gpt2")
+        ladders.rungs(HOOK, "gpt2")
 
 
-def test_the_rungs_are_measured_and_one_better_is_a_longer_description():
-    rungs = rules.monotone(ladders.ladder(HOOK).added)
-    assert len(rungs) >= 4 and len(rules.monotone(ladders.ladder(HOOK).fvu)) >= 3
-    assert rungs[0][1] > 0.05 and rungs[-1][1] < 0.02
+def test_the_ladder_is_that_of_the_texts_judged_on_and_a_rung_is_as_good_as_itself(judge):
+    found = {k: judge.score(parsed(load_autoencoder(HOOK, k))) for k in (4, 8, 16, 32)}
+    assert judge.ladder is not None
+    for each in found.values():
+        beaten = any(
+            all(bits != each.bits for bits, _ in rules.monotone(rungs))
+            for rungs in (judge.ladder.added, judge.ladder.fvu)
+        )
+        assert each.s < 1 - 1e-6 if beaten else each.s == pytest.approx(1, abs=1e-6)
+    assert sum(each.s > 1 - 1e-6 for each in found.values()) >= 2
+
+
+def test_what_is_kept_changes_nothing(house, judge):
+    sae = parsed(ours() | {"k": torch.tensor(12)})
+    alone = score.score(sae, house, "house", HOOK, seed=3, tokens=1500, sample=2500)
+    assert judge.score(sae) == alone and 0.5 < alone.s < 1
+
+
+def test_what_is_shipped_stands_with_its_figures():
+    found = ladders.measured_activations()[HOOK]["autoencoders"]
+    assert found[0]["added"] > 0.05 and found[-1]["added"] < 0.02
 
 
 @pytest.fixture

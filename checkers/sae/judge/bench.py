@@ -1,6 +1,6 @@
 """What a network loses when something takes an activation's place, on texts drawn for it, and how sparse that is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +13,17 @@ from headwork.models.hooks import HookPoint
 
 Replace = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
 # Given activations, (activation, d_model), and their tokens: what takes their place, and latents where there are any.
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Texts, and what the network computes of them."""
+
+    tokens: Tensor  # (text, position)
+    counts: Tensor  # (text, position): where something takes the activation's place
+    stream: Tensor  # (text, position, d_model), before the hook's layer
+    x: Tensor  # (text, position, d_model), the activation
+    clean: float  # the sum of losses of the tokens that count
 
 
 @dataclass
@@ -80,32 +91,29 @@ class Bench:
         return read[0].to(self.device), read[1].to(self.device)
 
     @torch.no_grad()
+    def readings(self, corpus: Corpus, tokens: int) -> Iterator[Reading]:
+        """Texts with at least so many tokens that count."""
+        index = total = 0
+        while total < tokens:
+            read, counts = self._read(corpus, index)
+            stream, x = self.activations(read)
+            yield Reading(read, counts, stream, x, self._loss(stream, read, counts, None))
+            index, total = index + 1, total + int(counts.sum())
+
+    @torch.no_grad()
     def measure(
-        self, replaced: dict[str, Replace], corpus: Corpus, tokens: int, told: Told = lambda count: None
+        self, replaced: dict[str, Replace], readings: Iterable[Reading], told: Told = lambda count: None
     ) -> tuple[float, int, dict[str, Figures]]:
         """The network's own loss, how many tokens were read, and the figures of each thing, by name."""
         tallies = {name: Tally() for name in replaced}
-        clean_sum, total, squares, sums, index = 0.0, 0, 0.0, torch.zeros(()), 0
-        while total < tokens:
-            read, counts = self._read(corpus, index)
-            index += 1
-            stream, x = self.activations(read)
-            chosen = x[counts]  # (activation, d_model)
-            clean = self._loss(stream, read, counts, None)
-            clean_sum, total = clean_sum + clean, total + len(chosen)
-            squares, sums = squares + float(chosen.double().square().sum()), sums.to(x.device) + chosen.double().sum(0)
+        clean_sum, total, squares, sums = 0.0, 0, 0.0, torch.zeros(())
+        for each in readings:
+            chosen = each.x[each.counts]  # (activation, d_model)
+            clean_sum, total = clean_sum + each.clean, total + len(chosen)
+            squares += float(chosen.double().square().sum())
+            sums = sums.to(chosen.device) + chosen.double().sum(0)
             for name, replace in replaced.items():
-                made, latents = replace(chosen, read[counts])
-                tally = tallies[name]
-                whole = x.clone()
-                whole[counts] = made.to(whole)
-                lost = self._loss(stream, read, counts, whole)
-                tally.loss += lost
-                tally.error += float((chosen - made).double().square().sum())
-                tally.parts.append((lost - clean) / len(chosen))
-                if latents is not None:
-                    active = (latents > 0).sum(0)
-                    tally.active = active if tally.active is None else tally.active + active
+                self._count(tallies[name], replace, each, chosen)
             told(len(chosen))
         variance = squares - float(sums.square().sum()) / total
         return (
@@ -113,6 +121,19 @@ class Bench:
             total,
             {name: _figures(each, clean_sum, total, variance) for name, each in tallies.items()},
         )
+
+    def _count(self, tally: Tally, replace: Replace, reading: Reading, chosen: Tensor) -> None:
+        """Adds what one thing loses in one reading to its sums."""
+        made, latents = replace(chosen, reading.tokens[reading.counts])
+        whole = reading.x.clone()
+        whole[reading.counts] = made.to(whole)
+        lost = self._loss(reading.stream, reading.tokens, reading.counts, whole)
+        tally.loss += lost
+        tally.error += float((chosen - made).double().square().sum())
+        tally.parts.append((lost - reading.clean) / len(chosen))
+        if latents is not None:
+            active = (latents > 0).sum(0)
+            tally.active = active if tally.active is None else tally.active + active
 
     def _loss(self, stream: Tensor, tokens: Tensor, counts: Tensor, whole: Tensor | None) -> float:
         """The sum of losses of the tokens that count, with `whole` in the activation's place."""

@@ -66,32 +66,36 @@ class Autoencoder:
 
 def read(file: Path) -> Autoencoder:
     """The autoencoder in a file, not yet held against any model. Raises NoSAE."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         if not file.is_file():
             raise NoSAE(f"{file} is no file" if file.exists() else f"there is no file {file}")
         size = file.stat().st_size
         if size > LARGEST:
             raise NoSAE(f"{file.name} has {size / 1e6:.0f} MB: at most {LARGEST // 1_000_000} are read")
-        with safe_open(file, framework="pt") as stored:
-            names = set(stored.keys())
-            unknown = sorted(names - {*SHAPES, "k", "threshold"})
-            if unknown:
-                raise NoSAE(f"{file.name} holds {_short(unknown[0])}: it may hold {', '.join(SHAPES)}, k and threshold")
-            tensors = {name: stored.get_tensor(name) for name in names}
-    except NoSAE:
-        raise
-    except SafetensorError:
-        raise NoSAE(
-            f"{file.name} is no safetensors file: write it with safetensors.torch.save_file(tensors, path)"
-        ) from None
+        data = file.read_bytes()
     except (OSError, ValueError) as error:
+        if isinstance(error, NoSAE):
+            raise
         raise NoSAE(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return parsed(tensors)
+        return loaded(data)
     except NoSAE as flaw:
         raise NoSAE(f"{file.name}: {flaw}") from None
+
+
+def loaded(data: bytes) -> Autoencoder:
+    """The autoencoder in a file's contents. Raises NoSAE."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, RuntimeError):  # the last three for dtypes that torch has not
+        raise NoSAE("this is no safetensors file: write it with safetensors.torch.save_file(tensors, path)") from None
+    unknown = sorted(tensors.keys() - {*SHAPES, "k", "threshold"})
+    if unknown:
+        raise NoSAE(f"it holds {_short(unknown[0])}: it may hold {', '.join(SHAPES)}, k and threshold")
+    return parsed(tensors)
 
 
 def parsed(tensors: Any) -> Autoencoder:

@@ -1,6 +1,6 @@
-"""The shipped autoencoders' figures, measured on fresh texts and kept beside them; others are judged beside these.
+"""The autoencoders that are shipped: others are judged beside those of the same activation, on the same texts.
 
-`headwork sae measure` writes them, and the table in the folder's README.
+Their figures, which `headwork sae measure` writes beside them and into the folder's README, are for people and pictures.
 """
 
 import json
@@ -34,17 +34,23 @@ class Ladder:
     fvu: tuple[Rung, ...]
 
 
-def ladder(hook: str, model: str = SHIPPED) -> Ladder:
-    """Raises NoSAE for an activation, or a model, of which we have none."""
+def rungs(hook: str, model: str = SHIPPED) -> dict[str, Autoencoder]:
+    """Our autoencoders of an activation. Raises NoSAE for an activation, or a model, of which we have no ladder."""
     if model != SHIPPED:
         raise NoSAE(f"there are no autoencoders of {model} to judge it beside: the judge has those of {SHIPPED}")
-    measured = measured_activations()
-    found = {name: each for name, each in measured.items() if len(each["autoencoders"]) > 1}  # one is no ladder
-    if hook not in found:
-        raise NoSAE(f"there is no ladder of ours to judge one of {hook} beside: there is one of {', '.join(found)}")
-    rungs = found[hook]["autoencoders"]
+    known = autoencoders(SHIPPED)
+    hooks = [name for name in dict.fromkeys(name for name, _ in known) if sum(name == each for each, _ in known) > 1]
+    if hook not in hooks:  # one is no ladder
+        raise NoSAE(f"there is no ladder of ours to judge one of {hook} beside: there is one of {', '.join(hooks)}")
+    return {f"k {k}": parsed(load_autoencoder(name, k)) for name, k in known if name == hook}
+
+
+def ladder(ours: dict[str, Autoencoder], measured: dict[str, Figures]) -> Ladder:
+    """The ladder that our autoencoders are on the texts on which they were measured."""
+    bits = {name: description_length(sae.latents, measured[name].l0) for name, sae in ours.items()}
     return Ladder(
-        tuple((each["bits"], each["added"]) for each in rungs), tuple((each["bits"], each["fvu"]) for each in rungs)
+        tuple((bits[name], measured[name].added) for name in ours),
+        tuple((bits[name], measured[name].fvu) for name in ours),
     )
 
 
@@ -77,7 +83,8 @@ def measure(model: GPT2, tokens: int, seed: int, told: Told = lambda count: None
         bench = Bench(model, hook)
         others = baselines(bench, Corpus(model.tokenizer, length, f"baselines {seed}"), sizes)
         replaced = others | {name: of(sae) for name, sae in saes.items()}
-        clean, _, measured = bench.measure(replaced, Corpus(model.tokenizer, length, f"ladder {seed}"), tokens, told)
+        readings = bench.readings(Corpus(model.tokenizer, length, f"ladder {seed}"), tokens)
+        clean, _, measured = bench.measure(replaced, readings, told)
         found[hook] = {
             "autoencoders": [_row(k, saes[f"k {k}"], measured[f"k {k}"]) for k in sizes],
             "baselines": {name: {"added": measured[name].added, "fvu": measured[name].fvu} for name in others},

@@ -1,16 +1,18 @@
 """An autoencoder's score: how short its descriptions are, beside those of our ladder that lose as much."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from headwork.checkers.sae.judge.bench import Bench
+from headwork.checkers.sae.judge.bench import Bench, Figures
 from headwork.checkers.sae.judge.data import Corpus, Told
-from headwork.checkers.sae.judge.file import Autoencoder, fit
-from headwork.checkers.sae.judge.ladder import SAMPLE, Ladder, baselines, ladder, of
+from headwork.checkers.sae.judge.file import Autoencoder, fit, on
+from headwork.checkers.sae.judge.ladder import SAMPLE, Ladder, baselines, ladder, of, rungs
 from headwork.checkers.sae.judge.rules import DENSE, description_length, points, reference_length
 from headwork.models.gpt2 import GPT2
 
 TOKENS = 200_000  # that are read for a judgement, at least
+FEWER = 20_000  # of these, those that baselines are measured on: they lose a hundred times as much
 BAR = 80  # points from which it is passed
 
 
@@ -43,55 +45,83 @@ class Score:
         return asdict(self)
 
 
+class Judge:
+    """Judges autoencoders of one activation, all of them and our ladder on the same texts, drawn by `seed`.
+
+    keeps: what the network computes of the texts stays in memory, for one autoencoder after the other. Raises NoSAE for
+    an activation without a ladder.
+    """
+
+    def __init__(
+        self, model: GPT2, name: str, hook: str, *, seed: int, tokens: int = TOKENS, sample: int = SAMPLE,
+        keeps: bool = False,
+    ):  # fmt: skip
+        assert model.tokenizer is not None
+        self.bench, self.name, self.hook, self.seed = Bench(model, hook), name, hook, seed
+        self.width, self.tokens, self.sample = model.config.d_model, tokens, sample
+        self.ours = {each: on(sae, str(self.bench.device)) for each, sae in rungs(hook, name).items()}
+        self.texts = Corpus(model.tokenizer, model.config.n_ctx, f"judging {seed}")
+        self.others = Corpus(model.tokenizer, model.config.n_ctx, f"sample {seed}")
+        self.kept = list(self.bench.readings(self.texts, tokens)) if keeps else None
+        self.ladder: Ladder | None = None
+        self.losses = lru_cache(self._losses)
+
+    def score(self, sae: Autoencoder, told: Told = lambda count: None) -> Score:
+        """Raises NoSAE for one that does not fit the activation."""
+        fit(sae, self.width, self.hook, self.name)
+        first = sae.encode(self.bench.sample(self.texts, 1000)[0])
+        active = float((first > 0).sum(-1).float().mean())  # near enough for the number of principal components
+        token_mean, components = self.losses(min(max(round(active), 1), self.width))
+        asked = {"it": of(sae)} | ({} if self.ladder else {name: of(each) for name, each in self.ours.items()})
+        clean, read, found = self.bench.measure(asked, self.kept or self.bench.readings(self.texts, self.tokens), told)
+        beside = self.ladder or ladder(self.ours, found)
+        if self.kept:
+            self.ladder = beside
+        it = found["it"]
+        measured = Score(
+            self.name, self.hook, sae.latents, sae.k, clean, it.added, it.error, it.fvu, it.l0, it.alive,
+            description_length(sae.latents, it.l0), reference_length(it.added, beside.added),
+            reference_length(it.fvu, beside.fvu), token_mean, components, 0, 0, "", read, self.seed,
+        )  # fmt: skip
+        return judged(measured, self.width)
+
+    def _losses(self, size: int) -> tuple[float, float]:
+        """Nats added with the mean of each token, and with so many principal components."""
+        others = baselines(self.bench, self.others, [size], self.sample)
+        _, _, found = self.bench.measure(others, self.bench.readings(self.texts, min(self.tokens, FEWER)))
+        token_mean, components = (found[name].added for name in others)
+        return token_mean, components
+
+
+def judged(measured: Score, width: int) -> Score:
+    """The score of what was measured: s, points, and why there are none."""
+    fault = _fault(measured, width)
+    shortest = min(measured.bits_for_loss, measured.bits_for_fvu)
+    s = 0.0 if fault or measured.bits <= 0 else shortest / measured.bits
+    return replace(measured, s=s, points=round(100 * points(s, measured.alive), 6), fault=fault)
+
+
 def score(
-    sae: Autoencoder,
-    model: GPT2,
-    name: str,
-    hook: str,
-    *,
-    seed: int,
-    tokens: int = TOKENS,
-    sample: int = SAMPLE,
+    sae: Autoencoder, model: GPT2, name: str, hook: str, *, seed: int, tokens: int = TOKENS, sample: int = SAMPLE,
     told: Told = lambda count: None,
-) -> Score:
+) -> Score:  # fmt: skip
     """On texts drawn by `seed`. Raises NoSAE, and ValueError for a hook point that the model has not."""
-    rungs = ladder(hook, name)
-    bench = Bench(model, hook)
-    assert model.tokenizer is not None
-    fit(sae, model.config.d_model, hook, name)
-    length = model.config.n_ctx
-    corpus = Corpus(model.tokenizer, length, f"judging {seed}")
-    first = sae.encode(bench.sample(corpus, 1000)[0])
-    active = float((first > 0).sum(-1).float().mean())  # near enough for the number of principal components
-    size = min(max(round(active), 1), model.config.d_model)
-    others = baselines(bench, Corpus(model.tokenizer, length, f"sample {seed}"), [size], sample)
-    clean, read, found = bench.measure(others | {"sae": of(sae)}, corpus, tokens, told)
-    token_mean, components = (found[name].added for name in others)
-    mine = found["sae"]
-    bits = description_length(sae.latents, mine.l0)
-    fault = _fault(mine.l0, mine.added, model.config.d_model, token_mean, components)
-    lengths = _lengths(rungs, mine.added, mine.fvu)
-    s = 0.0 if fault or bits <= 0 else min(lengths) / bits
-    value = round(100 * points(s, mine.alive), 6)
-    return Score(
-        name, hook, sae.latents, sae.k, clean, mine.added, mine.error, mine.fvu, mine.l0, mine.alive, bits, *lengths,
-        token_mean, components, s, value, fault, read, seed,
-    )  # fmt: skip
+    return Judge(model, name, hook, seed=seed, tokens=tokens, sample=sample).score(sae, told)
 
 
-def _lengths(rungs: Ladder, added: float, fvu: float) -> tuple[float, float]:
-    return reference_length(added, rungs.added), reference_length(fvu, rungs.fvu)
-
-
-def _fault(l0: float, added: float, width: int, token_mean: float, components: float) -> str:
-    if l0 > width / DENSE:
+def _fault(found: Score, width: int) -> str:
+    if found.l0 > width / DENSE:
         return (
-            f"On average {l0:.0f} latents are active: more than {width // DENSE}, a {_part(DENSE)} of the dimensions."
+            f"On average {found.l0:.0f} latents are active: more than {width // DENSE}, a {_part(DENSE)} of the "
+            "dimensions."
         )
-    if not added < components:
-        return f"It adds {added:.2f} nats, and as many principal components add {components:.2f}."
-    if not added < token_mean:
-        return f"It adds {added:.2f} nats, and the mean of each token, without looking further, adds {token_mean:.2f}."
+    if not found.added < found.components:
+        return f"It adds {found.added:.2f} nats, and as many principal components add {found.components:.2f}."
+    if not found.added < found.token_mean:
+        return (
+            f"It adds {found.added:.2f} nats, and the mean of each token, without looking further, adds "
+            f"{found.token_mean:.2f}."
+        )
     return ""
 
 
