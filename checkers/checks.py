@@ -1,5 +1,6 @@
 """The kinds of checks. A check says which yielded value is graded and how; `headwork.grading` does the judging."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from headwork.checkers.probing import Case
+
+_EXPERIMENT = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,16 @@ def satisfies(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight
 
 
 def claim(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight: float = 1) -> Claim:
-    """`flaw(value, case)` tries the claim `name` by experiment: it returns '' or the sentence that says what fails."""
-    return Claim(name, title, weight, flaw)
+    """`flaw(value, case)` tries the claim `name` by experiment: it returns '' or the sentence that says what fails.
+
+    Experiments share models, and hooks on one model are seen by whoever runs it: one experiment at a time.
+    """
+
+    def alone(value: Any, case: Case) -> str:
+        with _EXPERIMENT:
+            return flaw(value, case)
+
+    return Claim(name, title, weight, alone)
 
 
 def at_most(name: str, bound: str, *, title: str, weight: float = 1) -> Satisfies:

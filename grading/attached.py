@@ -65,13 +65,14 @@ def _found(name: str, attachments: Sequence[Attachment]) -> bytes:
 
 
 def _first(files: Iterable[tuple[str, Path]], units: Sequence[Unit]) -> Iterator[tuple[str, Path]]:
-    """The first few that the code names: a folder may hold many weights that are no answer."""
-    taken = 0
-    for name, file in sorted(files):
-        last = name.rpartition("/")[2]
-        if taken < MOST and any(last in unit.source for unit in units):
-            taken += 1
-            yield name, file
+    """The first few that the code names, with or without their ending: a folder may hold many that are no answer."""
+
+    def is_named(text: str) -> bool:
+        return any(text in unit.source for unit in units)
+
+    places = ((name, name.rpartition("/")[2], file) for name, file in files)
+    found = sorted((not is_named(last), name, file) for name, last, file in places if is_named(Path(last).stem))
+    yield from ((name, file) for _, name, file in found[:MOST])
 
 
 def _read(name: str, file: Path) -> Attachment:

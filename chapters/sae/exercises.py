@@ -425,6 +425,11 @@ def linearise_mlp(x: Tensor, directions: Tensor, W_in: Tensor, b_in: Tensor, W_o
     raise NotImplementedError("write linearise_mlp")
 
 
+# sae.house_sae: Submit an autoencoder
+# 8 points, about 90 minutes. Check it with: headwork check sae.house_sae
+HOUSE_SAE: str = ...
+
+
 # sae.top_contexts: Contexts from all over the range
 # 4 points, about 20 minutes. Check it with: headwork check sae.top_contexts
 def top_contexts(activity: Tensor, tokens: Tensor, depths: list[float], count: int, radius: int) -> dict[str, Tensor]:

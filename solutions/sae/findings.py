@@ -1,4 +1,4 @@
-"""Chapter `sae`: the finding. Of ten directions of the house model's stream, which are used and which only read."""
+"""Chapter `sae`: the findings. Which directions of the house model's stream are used, and an autoencoder of it."""
 
 USED_OR_RECOVERABLE: dict[str, str] = {
     "a name, by a probe": "used",
@@ -12,3 +12,5 @@ USED_OR_RECOVERABLE: dict[str, str] = {
     "the word lost, latent 282": "used",
     "the name Ethan, latent 838": "recoverable only",
 }
+
+HOUSE_SAE: str = "house_sae.safetensors"

@@ -1,6 +1,6 @@
 """The autoencoders that are shipped: others are judged beside those of the same activation, on the same texts.
 
-Their figures, which `headwork sae measure` writes beside them and into the folder's README, are for people and pictures.
+Their figures, which `headwork sae measure` writes beside them and into the folder's README, are for people.
 """
 
 import json
@@ -8,6 +8,9 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
 
 from headwork.checkers.sae.judge.bench import Bench, Figures, Replace, per_token_mean, principal_components
 from headwork.checkers.sae.judge.data import Corpus, Told
@@ -21,6 +24,7 @@ from headwork.models.gpt2 import GPT2
 SHIPPED = "house"
 RUNGS = (4, 8, 12, 16, 24, 32)  # of the residual stream, each with so many active latents
 SAMPLE = 40_000  # activations for the baselines
+ALIKE = 0.98  # a cosine: of 1024 latents trained with other seeds or another k none comes so near to one of ours
 PLACE = zoo.SHIPPED / SHIPPED / FOLDER
 FILE, README = PLACE / "figures.json", PLACE / "README.md"
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
@@ -45,6 +49,13 @@ def rungs(hook: str, model: str = SHIPPED) -> dict[str, Autoencoder]:
     return {f"k {k}": parsed(load_autoencoder(name, k)) for name, k in known if name == hook}
 
 
+def borrowed(sae: Autoencoder, ours: dict[str, Autoencoder]) -> float:
+    """The largest share of the latents of one of ours whose decoder rows are found again in another autoencoder."""
+    rows = F.normalize(sae.W_dec, dim=1)
+    found = [(F.normalize(each.W_dec, dim=1) @ rows.T).amax(1) > ALIKE for each in ours.values()]
+    return max(float(each.float().mean()) for each in found)
+
+
 def ladder(ours: dict[str, Autoencoder], measured: dict[str, Figures]) -> Ladder:
     """The ladder that our autoencoders are on the texts on which they were measured."""
     bits = {name: description_length(sae.latents, measured[name].l0) for name, sae in ours.items()}
@@ -65,10 +76,12 @@ def of(sae: Autoencoder) -> Replace:
     return lambda x, tokens: sae(x)
 
 
-def baselines(bench: Bench, corpus: Corpus, sizes: list[int], count: int = SAMPLE) -> dict[str, Replace]:
-    """The mean of each token, and principal components, as many as an autoencoder has active latents."""
-    x, tokens = bench.sample(corpus, count)
-    found = {"mean of the token": per_token_mean(x, tokens, bench.model.config.d_vocab)}
+def baselines(x: Tensor, tokens: Tensor, vocabulary: int, sizes: list[int]) -> dict[str, Replace]:
+    """The mean of each token, and principal components, as many as an autoencoder has active latents.
+
+    Both are fitted on a sample of activations, (activation, d_model), and their tokens.
+    """
+    found = {"mean of the token": per_token_mean(x, tokens, vocabulary)}
     return found | {f"{size} principal components": principal_components(x, size) for size in sorted(set(sizes))}
 
 
@@ -81,7 +94,8 @@ def measure(model: GPT2, tokens: int, seed: int, told: Told = lambda count: None
         saes = {f"k {k}": sae for k, sae in _of(hook).items()}
         sizes = [sae.k or 0 for sae in saes.values()]
         bench = Bench(model, hook)
-        others = baselines(bench, Corpus(model.tokenizer, length, f"baselines {seed}"), sizes)
+        sampled = bench.sample(Corpus(model.tokenizer, length, f"baselines {seed}"), SAMPLE)
+        others = baselines(*sampled, model.config.d_vocab, sizes)
         replaced = others | {name: of(sae) for name, sae in saes.items()}
         readings = bench.readings(Corpus(model.tokenizer, length, f"ladder {seed}"), tokens)
         clean, _, measured = bench.measure(replaced, readings, told)
