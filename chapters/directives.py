@@ -42,6 +42,7 @@ class ExerciseText:
     markdown: str  # what to write
     line: int  # where the directive stands in chapter.md
     without: tuple[str, ...] = ()  # packages of the chapter that this exercise's answers may not import
+    file: str = ""  # the name of a file that is handed in beside the code, where there is one
 
     @property
     def name(self) -> str:
@@ -182,6 +183,7 @@ def _exercise(content: str, place: Place, id: str, kind: type[ExerciseText] = Ex
         "points": positive(),
         "hints": texts(at_least=2),
         "without": texts(default=()),
+        "file": text(default=""),
     }
     values = read_fields(head, fields, Place(place.file, place.line + 1, place.what))
     lists = {key: tuple(values[key]) for key in ("hints", "without")}

@@ -162,7 +162,7 @@ def score_sae(
     keeps its k largest latents) or threshold (one number or one a latent) if it has one. The judge encodes by itself.
 
     Counted are the bits that say which latents are active and how strongly, beside those that ours need where they
-    lose as much. All points for as few bits, none for twice as many. Exits with 1 below 80 of 100.
+    lose as much. All points for as few bits, none for twice as many. Exits with 1 below 60 of 100.
 
     Example: [cyan]headwork sae score mine.safetensors --hook blocks.1.hook_resid_post --seed 7[/]
     """
@@ -175,6 +175,7 @@ def score_sae(
 def train_sae(
     hook: Annotated[str | None, typer.Option(help="Only those of this activation.", metavar="NAME")] = None,
     k: Annotated[int | None, typer.Option(help="Only those with this many active latents.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="In place of the recipe's 800.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Of the weights at the start and of the texts.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="The folder they go to.", metavar="DIR")] = None,
     device: Device = "cpu",
@@ -186,7 +187,7 @@ def train_sae(
     """
     from headwork.cli import sae as command
 
-    return command.train(hook, k, seed=seed, out=out, device=device, json=json)
+    return command.train(hook, k, steps=steps, seed=seed, out=out, device=device, json=json)
 
 
 @sae.command("measure")

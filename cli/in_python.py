@@ -19,7 +19,7 @@ from headwork.cli.lookup import meant, unknown
 from headwork.cli.say import Stop
 from headwork.grading.notebook import without_magics
 from headwork.grading.program import Submission, Unit
-from headwork.grading.report import Report
+from headwork.grading.report import Report, Verdict
 from headwork.grading.submission import LARGEST_CODE, Unreadable, read_beside, read_text, with_files
 
 if TYPE_CHECKING:
@@ -56,9 +56,16 @@ def check(id: str | None, source: str | Path | None, caller: FrameType | None) -
     book, grader = kept(ids[0].partition(".")[0])
     report = practice.check(book, grader, ME, submission, ids)
     print(text(report, width=WIDTH), end="", flush=True)
-    if submission.name == NOTEBOOK and any(verdict.status == "missing" for verdict in report.verdicts):
+    if submission.name == NOTEBOOK and any(_is_not_run(verdict) for verdict in report.verdicts):
         print(f"\n  {NOT_RUN}", flush=True)
     return Said(**{each.name: getattr(report, each.name) for each in fields(report)})
+
+
+def _is_not_run(verdict: Verdict) -> bool:
+    """Whether a name is missing: what an answer of files lacks may be its file."""
+    from headwork.checkers.catalogue import exercise
+
+    return verdict.status == "missing" and not exercise(verdict.exercise).attached
 
 
 def ids_of(word: str) -> Sequence[str]:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,9 @@ def score(file: Path, *, model: str, hook: str, seed: int | None, tokens: int | 
     return PASSED if found.points >= score.BAR else NOT_PASSED
 
 
-def train(hook: str | None, k: int | None, *, seed: int, out: Path | None, device: str, json: bool) -> int:
+def train(
+    hook: str | None, k: int | None, *, steps: int | None, seed: int, out: Path | None, device: str, json: bool
+) -> int:
     """Raises Stop for one that there is no plan for, or a folder that cannot be written."""
     import torch
     from safetensors.torch import save_file
@@ -52,8 +55,10 @@ def train(hook: str | None, k: int | None, *, seed: int, out: Path | None, devic
     if not plans:
         there = ", ".join(f"{plan.hook} with k {plan.k}" for plan in recipe.PLANS)
         raise Stop(f"there is no plan for that: there are {there}")
-    if out is None and seed:
-        raise Stop("those that are shipped have seed 0: for another seed, name a folder with --out DIR")
+    if steps is not None:
+        plans = [replace(plan, steps=steps) for plan in plans]
+    if out is None and (seed or steps is not None):
+        raise Stop("what is shipped has seed 0 and the recipe's steps: for others, name a folder with --out DIR")
     torch.set_num_threads(1)
     model = zoo.load("house", device=device).requires_grad_(False)
     for plan in plans:

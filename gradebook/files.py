@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from headwork.gradebook.columns import storable
 from headwork.gradebook.statements import digest, id_of, insert, now, put, rows_of
-from headwork.gradebook.tables import AttachmentRow, DraftFileRow, FileRow, Learner
+from headwork.gradebook.tables import AttachmentRow, DraftFileRow, FileRow
 from headwork.grading.program import Attachment
 
 
@@ -56,11 +56,15 @@ def beside(session: Session, learner: str, chapter: str) -> tuple[Attachment, ..
     return tuple(Attachment(name, bytes(data)) for name, data in session.execute(rows))
 
 
-def take_away(session: Session, learner: str, chapter: str, name: str) -> None:
-    """Remove a file from beside the learner's drafts."""
-    who = select(Learner.id).where(Learner.name == storable(learner)).scalar_subquery()
-    mine = (DraftFileRow.learner_id == who, DraftFileRow.chapter == chapter, DraftFileRow.name == storable(name))
-    session.execute(delete(DraftFileRow).where(*mine))
+def sizes_beside(session: Session, learner: str, chapter: str) -> dict[str, int]:
+    """How many bytes each of these files has, by name."""
+    rows = (
+        rows_of(learner, DraftFileRow, DraftFileRow.name, func.length(FileRow.data))
+        .join(FileRow, FileRow.sha256 == DraftFileRow.sha256)
+        .where(DraftFileRow.chapter == chapter)
+        .order_by(DraftFileRow.name)
+    )
+    return dict(map(tuple, session.execute(rows)))
 
 
 def _keep(session: Session, data: bytes) -> str:

@@ -276,10 +276,10 @@ class Gradebook:
         with self._reading() as session:
             return files.beside(session, learner, chapter)
 
-    def take_away(self, learner: str, chapter: str, name: str) -> None:
-        """Remove a file from beside the learner's drafts."""
-        with self._writing() as session:
-            files.take_away(session, learner, chapter, name)
+    def sizes_beside(self, learner: str, chapter: str) -> dict[str, int]:
+        """How many bytes each of these files has, by name."""
+        with self._reading() as session:
+            return files.sizes_beside(session, learner, chapter)
 
     def keep_place(self, learner: str, chapter: str, place: str) -> None:
         """Remember where the learner is in a chapter."""

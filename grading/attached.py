@@ -3,7 +3,9 @@
 A name is looked up among what came along and nowhere else: no path that an answer gives is ever opened.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import secrets
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +24,19 @@ MOST = 8  # files of a submission
 
 def from_files(files: Iterable[Path], folder: Path, units: Sequence[Unit]) -> tuple[Attachment, ...]:
     """Those of the files in a folder that the code names."""
-    named = ((file.relative_to(folder).as_posix(), file) for file in files)
-    return tuple(_read(name, file) for name, file in _first(named, units))
+    paths = {file.relative_to(folder).as_posix(): file for file in files}
+    return tuple(_read(name, paths[name]) for name in _named(paths, units))
 
 
 def from_archive(path: Path, units: Sequence[Unit]) -> tuple[Attachment, ...]:
     """Those in a zip that the code names. Raises BadArchive for a zip that cannot be read at all."""
-    return tuple(_unpacked(path, name) for name, _ in _first(((name, path) for name in names_in(path, KINDS)), units))
+    return tuple(_unpacked(path, name) for name in _named(names_in(path, KINDS), units))
+
+
+def named(attachments: Sequence[Attachment], units: Sequence[Unit]) -> tuple[Attachment, ...]:
+    """Those that the code names."""
+    found = {each.name: each for each in attachments}
+    return tuple(found[name] for name in _named(found, units))
 
 
 def of(name: str, data: bytes) -> Attachment:
@@ -36,6 +44,18 @@ def of(name: str, data: bytes) -> Attachment:
     if len(data) > LARGEST:
         return Attachment(name, b"", _too_large(name))
     return Attachment(name, data)
+
+
+def lay(folder: Path, file: Attachment) -> None:
+    """Writes a file into a folder, whole or not at all. One of that name stays there as NAME.before. Raises OSError."""
+    target, temporary = folder / file.name, folder / f".{file.name}.{secrets.token_hex(4)}"
+    try:
+        temporary.write_bytes(file.data)
+        if target.exists() and target.read_bytes() != file.data:
+            os.replace(target, folder / f"{file.name}.before")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def fetch(exercise: "Exercise", seen: Iterable["Observation"], attachments: Sequence[Attachment]) -> None:
@@ -50,7 +70,7 @@ def fetch(exercise: "Exercise", seen: Iterable["Observation"], attachments: Sequ
 def _found(name: str, attachments: Sequence[Attachment]) -> bytes:
     asked = name.removeprefix("./")
     found = [each for each in attachments if each.name == asked]
-    found = found or [each for each in attachments if each.name.rpartition("/")[2] == asked]
+    found = found or [each for each in attachments if _last(each.name) == asked]
     shown = repr(name if len(name) <= 60 else name[:60] + "…")
     if not found:
         raise MissingFile(
@@ -64,15 +84,18 @@ def _found(name: str, attachments: Sequence[Attachment]) -> bytes:
     return found[0].data
 
 
-def _first(files: Iterable[tuple[str, Path]], units: Sequence[Unit]) -> Iterator[tuple[str, Path]]:
+def _named(names: Iterable[str], units: Sequence[Unit]) -> list[str]:
     """The first few that the code names, with or without their ending: a folder may hold many that are no answer."""
 
-    def is_named(text: str) -> bool:
+    def stands(text: str) -> bool:
         return any(text in unit.source for unit in units)
 
-    places = ((name, name.rpartition("/")[2], file) for name, file in files)
-    found = sorted((not is_named(last), name, file) for name, last, file in places if is_named(Path(last).stem))
-    yield from ((name, file) for _, name, file in found[:MOST])
+    found = [name for name in names if stands(Path(name).stem)]
+    return sorted(found, key=lambda name: (not stands(_last(name)), name))[:MOST]
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _read(name: str, file: Path) -> Attachment:
@@ -93,4 +116,4 @@ def _unpacked(path: Path, name: str) -> Attachment:
 
 
 def _too_large(name: str) -> str:
-    return f"{name.rpartition('/')[2]} has more than {LARGEST // 1_000_000} MB, which is the most that is taken."
+    return f"{_last(name)} has more than {LARGEST // 1_000_000} MB, which is the most that is taken."

@@ -51,8 +51,19 @@ def read_beside(path: Path) -> Submission:
 
 def with_files(submission: Submission, folder: Path) -> Submission:
     """The submission, with the files of weights in a folder that its code names."""
-    beside = _files(folder, attached.KINDS, DEEPEST) if folder.is_dir() else ()
-    return replace(submission, attachments=attached.from_files(beside, folder, submission.units))
+    return replace(submission, attachments=attached.from_files(_beside(folder), folder, submission.units))
+
+
+def sizes_beside(folder: Path) -> dict[str, int]:
+    """How many bytes each file of weights in a folder has, by name."""
+    return {file.name: file.stat().st_size for file in _beside(folder)}
+
+
+def _beside(folder: Path) -> list[Path]:
+    try:
+        return list(_files(folder, attached.KINDS, DEEPEST))
+    except OSError:  # then nothing comes along
+        return []
 
 
 def read_text(name: str, source: str) -> Submission:

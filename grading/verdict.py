@@ -14,7 +14,7 @@ from headwork.grading.report import CheckResult, Status, Verdict
 from headwork.grading.runner import Fault
 from headwork.grading.sandbox import Gone, WorkerFault
 from headwork.grading.symptoms import symptoms
-from headwork.grading.unusable import ForbiddenImport, MissingName, SyntaxProblem, Unusable
+from headwork.grading.unusable import ForbiddenImport, MissingFile, MissingName, SyntaxProblem, Unusable
 from headwork.grading.wire import WireError, decode
 
 MAX_PRINTED = 1 << 20
@@ -111,7 +111,7 @@ class Outcome:
 def verdict_of_unusable(id: str, error: Unusable, out_of: float) -> Verdict:
     """The verdict when no program could be made of the submission."""
     status: Status = "error"
-    if isinstance(error, MissingName):
+    if isinstance(error, MissingName | MissingFile):
         status = "missing"
     elif isinstance(error, ForbiddenImport):
         status = "forbidden"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from headwork.chapters.course import COURSE, chapter
-from headwork.chapters.made import section
+from headwork.chapters.made import EXERCISES, section
 from headwork.gradebook.records import Draft
 from headwork.gradebook.store import ME, Gradebook
 from headwork.gradebook.workspace import Workspace
-from headwork.grading import submission
-from headwork.grading.program import Submission, Unit
+from headwork.grading import attached, submission
+from headwork.grading.program import Attachment, Submission, Unit
 from headwork.streamlit_app.split import draft_label, split
 from headwork.streamlit_app.stubs import starting_text, without_imports
 
@@ -128,15 +128,41 @@ class Desk:
         """
         path = self._file(id)
         if path:
-            return submission.read(path)
-        others = self._sheets(id.partition(".")[0], without=id)
-        return Submission("draft", (*others, _unit(id, text)))
+            return submission.read_beside(path)
+        name = id.partition(".")[0]
+        return self._draft(name, (*self._sheets(name, without=id), _unit(id, text)))
 
     def work(self, name: str) -> Submission:
         """All that the learner has of a chapter: the file, or drafts and stubs. Raises submission.Unreadable."""
+        folder = self._folder(name)
+        return submission.read_beside(folder / EXERCISES) if folder else self._draft(name, self._sheets(name))
+
+    def sizes_beside(self, name: str) -> dict[str, int]:
+        """The files of weights that lie beside the learner's text of a chapter, and how many bytes each has."""
+        folder = self._folder(name)
+        return submission.sizes_beside(folder) if folder else self.gradebook.sizes_beside(self.learner, name)
+
+    def lay_beside(self, name: str, file: Attachment) -> None:
+        """Lays a file beside the text of a chapter; one of that name that was there stays under another name.
+
+        Raises NotSaved.
+        """
+        folder = self._folder(name)
+        if not folder:
+            self.gradebook.lay_beside(self.learner, name, file.name, file.data)
+            return
+        try:
+            attached.lay(folder, file)
+        except OSError as error:
+            raise NotSaved(f"{file.name} cannot be written ({error.strerror}).") from None
+
+    def _draft(self, name: str, units: tuple[Unit, ...]) -> Submission:
+        return Submission("draft", units, attached.named(self.gradebook.beside(self.learner, name), units))
+
+    def _folder(self, name: str) -> Path | None:
         exercises = chapter(name, self.course).exercises
         path = self._file(exercises[0].id) if exercises else None
-        return submission.read(path) if path else Submission("draft", self._sheets(name))
+        return path.parent if path else None
 
     def _sheets(self, name: str, without: str = "") -> tuple[Unit, ...]:
         drafts = self.gradebook.drafts(self.learner)

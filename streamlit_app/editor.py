@@ -31,6 +31,7 @@ def _side(desk: Desk, marking: Marking, exercise: ExerciseText, draws: bool) -> 
     with st.expander("What to write", expanded=not tries), st.container(key="task"):
         st.markdown(logic.shown(exercise.markdown))
     edited = _editor(desk, id, tries[0].verdict if tries else None, checked)
+    files.beside(desk, exercise)
     with st.container(horizontal=True):
         keys = "Ctrl+Enter" if is_plain() else None  # the code editor has its own
         asked = st.button("Check", type="primary", key=f"check {id}", shortcut=keys)

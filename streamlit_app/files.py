@@ -7,15 +7,20 @@ from pathlib import Path
 import streamlit as st
 
 from headwork.chapters.course import COURSE, chapter
+from headwork.chapters.directives import ExerciseText
 from headwork.chapters.made import made_files
+from headwork.grading.attached import KINDS
+from headwork.grading.attached import LARGEST as LARGEST_WEIGHTS
+from headwork.grading.program import Attachment
 from headwork.streamlit_app import figure, takeaway
 from headwork.streamlit_app.attempts import take
 from headwork.streamlit_app.components.code_editor import forget
-from headwork.streamlit_app.desk import Desk
+from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.logic import title_of
 from headwork.streamlit_app.takeaway import Taken
 
 TAKEN = "taken in"  # in the session: what became of the last file
+NOT_LAID = "not laid beside"  # why the last file of weights was not taken
 LARGEST = 20  # MB
 
 
@@ -45,6 +50,33 @@ def files(desk: Desk, name: str) -> None:
                          on_change=_bring_in, args=(desk, key))  # fmt: skip
         if TAKEN in st.session_state:
             st.html(told(st.session_state[TAKEN], desk.course))
+
+
+def beside(desk: Desk, exercise: ExerciseText) -> None:
+    """Of an exercise whose answer names a file: the way to lay one beside the text, and what lies there."""
+    if not exercise.file:
+        return
+    name, key = exercise.id.partition(".")[0], f"beside {st.session_state.get('uploads', 0)}"
+    kinds, most = [kind.removeprefix(".") for kind in KINDS], LARGEST_WEIGHTS // 1_000_000
+    st.file_uploader(
+        "The file that your answer names", type=kinds, key=key, max_upload_size=most,
+        on_change=_lay_beside, args=(desk, name, key),
+    )  # fmt: skip
+    sizes = desk.sizes_beside(name)
+    there = ", ".join(f"<code>{escape(each)}</code> ({size / 1e6:.1f} MB)" for each, size in sizes.items())
+    said = st.session_state.pop(NOT_LAID, "") or (f"Beside your text: {there}" if there else "No file is there yet.")
+    st.html(f'<p class="hw-about" role="status">{said}</p>')
+
+
+def _lay_beside(desk: Desk, name: str, key: str) -> None:
+    file = st.session_state[key]
+    if file is None:
+        return
+    try:
+        desk.lay_beside(name, Attachment(Path(file.name).name, file.getvalue()))
+    except NotSaved as problem:
+        st.session_state[NOT_LAID] = escape(str(problem))
+    st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
 
 
 def _download(name: str, kind: str, make: Callable[[], str]) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from headwork.streamlit_app import judgement
 from headwork.streamlit_app.desk import Desk
 
-ID, MODEL = "sae.train_sae", "house"
+ID, MODEL = "sae.house_sae", "house"
 KIND = "autoencoder"
 
 

@@ -202,9 +202,8 @@ def test_a_file_lies_beside_the_drafts_of_one_chapter_and_learner(book: Gradeboo
     book.lay_beside("ada", "sae", "hers.safetensors", b"hers")
     assert book.beside("me", "sae") == (Attachment("mine.safetensors", b"second"),)
     assert book.beside("me", "gpt2") == ()
-    book.take_away("me", "sae", "hers.safetensors")
-    book.take_away("me", "sae", "mine.safetensors")
-    assert (book.beside("me", "sae"), len(book.beside("ada", "sae"))) == ((), 1)
+    assert book.sizes_beside("me", "sae") == {"mine.safetensors": 6}
+    assert book.sizes_beside("nobody", "sae") == {}
 
 
 def test_handing_in_the_same_once_it_is_graded_is_a_new_attempt(book: Gradebook) -> None:

@@ -111,9 +111,9 @@ def _at_least(points: float, found: Score) -> str:
 ask.checks(
     _claimed("an autoencoder", lambda found: "", "an autoencoder of this activation, and your own"),
     _claimed("sparse", lambda found: found.fault, "few latents are active, and they beat components and means"),
-    _claimed("alive", _alive, "nine in ten latents are alive"),
     _claimed("some points", lambda found: _at_least(SOME, found), f"at least {SOME} of 100 points", 2),
     _claimed("most points", lambda found: _at_least(BAR, found), f"at least {BAR} of 100 points", 2),
+    _claimed("alive", _alive, "nine in ten latents are alive"),
 )
 
 
@@ -196,6 +196,9 @@ ask.mistakes(
         '"untied.safetensors"',
         "The tensors have names of their own, those of two `nn.Linear`: store W_enc, b_enc, W_dec and b_dec.",
     ),
-    _names('"pickled.safetensors"', "It was written with `torch.save`, which nobody opens that did not write it."),
+    _names(
+        '"pickled.safetensors"',
+        "It is no safetensors file, whatever its name says: what `torch.save` writes is another kind.",
+    ),
     _names('{"W_enc": 0}', "The answer holds tensors: store them in a file, and give its name."),
 )

@@ -13,4 +13,5 @@ USED_OR_RECOVERABLE: dict[str, str] = {
     "the name Ethan, latent 838": "recoverable only",
 }
 
+# headwork sae train --hook blocks.1.hook_resid_post --k 16 --seed 1 --steps 1600 --out .
 HOUSE_SAE: str = "house_sae.safetensors"
