@@ -162,7 +162,7 @@ def score_sae(
     keeps its k largest latents) or threshold (one number or one a latent) if it has one. The judge encodes by itself.
 
     Counted are the bits that say which latents are active and how strongly, beside those that ours need where they
-    lose as much. All points for as few bits, none for twice as many. Exits with 1 below 60 of 100.
+    lose as much. All points for as few bits, none for twice as many. Exits with 1 below 50 of 100.
 
     Example: [cyan]headwork sae score mine.safetensors --hook blocks.1.hook_resid_post --seed 7[/]
     """

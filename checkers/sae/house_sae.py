@@ -111,9 +111,9 @@ def _at_least(points: float, found: Score) -> str:
 ask.checks(
     _claimed("an autoencoder", lambda found: "", "an autoencoder of this activation, and your own"),
     _claimed("sparse", lambda found: found.fault, "few latents are active, and they beat components and means"),
-    _claimed("some points", lambda found: _at_least(SOME, found), f"at least {SOME} of 100 points", 2),
-    _claimed("most points", lambda found: _at_least(BAR, found), f"at least {BAR} of 100 points", 2),
-    _claimed("alive", _alive, "nine in ten latents are alive"),
+    _claimed("some points", lambda found: _at_least(SOME, found), f"at least {SOME} of 100 points", 3),
+    _claimed("most points", lambda found: _at_least(BAR, found), f"at least {BAR} of 100 points", 4),
+    _claimed("alive", _alive, "nine in ten latents are alive", 0.5),
 )
 
 
