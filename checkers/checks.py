@@ -62,7 +62,12 @@ class Satisfies(Check):
 
 @dataclass(frozen=True)
 class Claim(Satisfies):
-    """A claim about a model, judged by experiment. Two claims do the same when the same is wrong with them."""
+    """A claim about a model, judged by experiment. Two claims do the same when the same is wrong with them.
+
+    `apart(one, other)`: whether that need not be tried, since the same cannot be wrong with both.
+    """
+
+    apart: Callable[[Any, Any], bool] = lambda one, other: False
 
 
 def equal(name: str, *ways: str, title: str, weight: float = 1) -> Equal:
@@ -90,7 +95,14 @@ def satisfies(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight
     return Satisfies(name, title, weight, flaw)
 
 
-def claim(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight: float = 1) -> Claim:
+def claim(
+    name: str,
+    flaw: Callable[[Any, Case], str],
+    *,
+    title: str,
+    weight: float = 1,
+    apart: Callable[[Any, Any], bool] = lambda one, other: False,
+) -> Claim:
     """`flaw(value, case)` tries the claim `name` by experiment: it returns '' or the sentence that says what fails.
 
     Experiments share models, and hooks on one model are seen by whoever runs it: one experiment at a time.
@@ -100,7 +112,7 @@ def claim(name: str, flaw: Callable[[Any, Case], str], *, title: str, weight: fl
         with _EXPERIMENT:
             return flaw(value, case)
 
-    return Claim(name, title, weight, alone)
+    return Claim(name, title, weight, alone, apart)
 
 
 def at_most(name: str, bound: str, *, title: str, weight: float = 1) -> Satisfies:

@@ -96,6 +96,8 @@ def _alike_in(
     value, theirs = mine.values[name], other.values[name]
     rules = (DrawnFrom, Same, Satisfies)
     check = next((each for each in checks if each.name == name and isinstance(each, rules)), None)
+    if isinstance(check, Claim) and check.apart(value, theirs):
+        return False
     if isinstance(check, Satisfies):
         flaws = [check.flaw(each, known.runs[index].case) for each in (value, theirs)]
         return flaws[0] == flaws[1] if isinstance(check, Claim) else bool(flaws[0]) == bool(flaws[1])

@@ -120,7 +120,7 @@ WRONG = {
     "two thirds of ours": (lambda: copied(keep=700), "It is one of ours, which came with the course"),
     "half of them dead": (every_second_latent_dead, "of 100 points. L0 is"),
     "no bias of the decoder": (lambda: reference() | {"b_dec": torch.zeros(128)}, "0 of 100 points. L0 is"),
-    "k 64 of 128": (with_k(64), "latents are active: more than 32, a quarter of the dimensions"),
+    "k 50 of 128": (with_k(50), "latents are active: more than 32, a quarter of the dimensions"),
     "k 1": (with_k(1), "nats, and the mean of each token, without looking further, adds"),
     "an empty file": (lambda: b"", "It is no safetensors file, whatever its name says"),
     "a header that promises more": (lambda: b"\xff" * 64, "It is no safetensors file, whatever its name says"),

@@ -10,11 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from headwork.checkers.sae.judge import score
 from headwork.checkers.sae.judge.reader import DEPTHS, Context, Reader
+from headwork.gradebook import workspace
+from headwork.gradebook.store import Gradebook
+from headwork.grading.program import Attachment
 from headwork.grading.render.frontier import LEAST, frontier
 from headwork.grading.render.latents import bins, densities
 from headwork.models.dictionaries import load_autoencoder
 from headwork.streamlit_app import frame, latents
 from headwork.streamlit_app import frontier as panel
+from headwork.streamlit_app.desk import Desk, NotSaved
 from headwork.streamlit_app.serve import MAIN
 
 HOOK, K = latents.FIRST
@@ -163,6 +167,34 @@ def test_a_file_is_scored_and_its_point_stays(home, monkeypatch):
     app.run()
     assert not app.exception and "safetensors" in html(app)
     json.dumps(app.session_state["autoencoders"])
+
+
+def test_a_file_is_laid_beside_the_draft_and_comes_along(home):
+    app = opened(panel.ID, "autoencoder")
+    assert not app.exception and "No file is there yet." in html(app)
+    with Gradebook.open() as book:
+        desk = Desk(book)
+        desk.lay_beside("sae", Attachment("mine.safetensors", b"weights"))
+        desk.lay_beside("sae", Attachment("other.safetensors", b"weights"))
+        handed_in = desk.submission(panel.ID, 'HOUSE_SAE = "mine.safetensors"')
+    assert handed_in.attachments == (Attachment("mine.safetensors", b"weights"),)
+    app.run()
+    assert "Beside your text: <code>mine.safetensors</code> (0.0 MB)" in html(app)
+    assert "safetensors" not in html(opened("sae.toy_model", "nothing"))
+
+
+def test_in_a_workspace_it_is_laid_beside_the_learners_file(home):
+    workspace.init(home / "mine")
+    with Gradebook.open() as book:
+        desk = Desk(book, workspace.Workspace(home / "mine"))
+        desk.lay_beside("sae", Attachment("mine.safetensors", b"weights"))
+        desk.save(panel.ID, 'HOUSE_SAE = "mine.safetensors"', desk.sheet(panel.ID).text)
+        assert [each.name for each in desk.submission(panel.ID, "").attachments] == ["mine.safetensors"]
+        assert desk.sizes_beside("sae") == {"mine.safetensors": 7} and desk.sizes_beside("gpt2") == {}
+        (home / "mine/sae/taken.safetensors").mkdir()
+        with pytest.raises(NotSaved, match="cannot be written"):
+            desk.lay_beside("sae", Attachment("taken.safetensors", b"weights"))
+    assert (home / "mine/sae/mine.safetensors").read_bytes() == b"weights"
 
 
 def _job(file):

@@ -20,8 +20,8 @@ from headwork.checkers.checks import Check, claim
 from headwork.checkers.exercise import Edit, Exercise, edit
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
-from headwork.checkers.sae.judge.file import NoSAE, fit, loaded
-from headwork.checkers.sae.judge.ladder import SHIPPED, borrowed
+from headwork.checkers.sae.judge.file import Autoencoder, NoSAE, fit, loaded
+from headwork.checkers.sae.judge.ladder import SHIPPED, borrowed, rungs
 from headwork.checkers.sae.judge.recipe import MLP, RESIDUAL
 from headwork.checkers.sae.judge.rules import ALIVE
 from headwork.checkers.sae.judge.score import BAR, Judge, Score
@@ -29,6 +29,7 @@ from headwork.models import zoo
 from headwork.models.dictionaries import file_of
 
 TOKENS, SAMPLE = 15_000, 10_000
+WIDTH = 128  # of the house model's residual stream
 SOME = BAR // 2
 MOST_BORROWED = 0.5  # of the latents of one of ours
 OURS = Path(str(files("headwork.solutions"))) / "sae" / "house_sae.safetensors"
@@ -47,31 +48,40 @@ def judge(seed: int) -> Judge:
     return Judge(model, SHIPPED, RESIDUAL, seed=seed, tokens=TOKENS, sample=SAMPLE, keeps=True)
 
 
-_found: dict[tuple[int, bytes], Score | NoSAE] = {}  # by seed and digest: naming a mistake asks again and again
+_scores: dict[tuple[int, bytes], Score] = {}  # by seed and digest
 
 
 def scored(value: Any, case: Case) -> Score:
     """The score of a file's contents. Raises NoSAE."""
-    if not isinstance(value, bytes):
-        raise NoSAE("it has to be the name of your file, as text")
-    key = case.seed, sha256(value).digest()
-    if key not in _found:
-        _found[key] = _tried(value, judge(case.seed))
-    found = _found[key]
+    found = form(value)
     if isinstance(found, NoSAE):
         raise found
-    return found
+    key = case.seed, sha256(value).digest()
+    if key not in _scores:
+        _scores[key] = judge(case.seed).score(found)
+    return _scores[key]
 
 
-def _tried(data: bytes, ours: Judge) -> Score | NoSAE:
+def form(value: Any) -> Autoencoder | NoSAE:
+    """The autoencoder that a file holds, or why it is none to be judged."""
+    return _read(value) if isinstance(value, bytes) else NoSAE("it has to be the name of your file, as text")
+
+
+@lru_cache(maxsize=32)  # naming a mistake asks again and again
+def _read(data: bytes) -> Autoencoder | NoSAE:
     try:
         sae = loaded(data)
-        fit(sae, ours.width, RESIDUAL, SHIPPED)
-        if borrowed(sae, ours.ours) > MOST_BORROWED:
+        fit(sae, WIDTH, RESIDUAL, SHIPPED)
+        if borrowed(sae, rungs(RESIDUAL)) > MOST_BORROWED:
             raise NoSAE("most latents of an autoencoder that came with the course are found in it: train your own")
-        return ours.score(sae)
+        return sae
     except NoSAE as problem:
         return problem
+
+
+def _apart(one: Any, other: Any) -> bool:
+    """Of two files that can be judged, what is wrong is never the same to the last digit."""
+    return one != other and not (isinstance(form(one), NoSAE) and isinstance(form(other), NoSAE))
 
 
 Fault = Callable[[Score], str]
@@ -84,7 +94,7 @@ def _claimed(name: str, fault: Fault, title: str, weight: float = 1) -> Check:
         except NoSAE as problem:
             return f"What `HOUSE_SAE` names cannot be judged: {problem}."
 
-    return claim(name, flaw, title=title, weight=weight)
+    return claim(name, flaw, title=title, weight=weight, apart=_apart)
 
 
 def _alive(found: Score) -> str:
@@ -168,7 +178,7 @@ ask.mistakes(
         '"no_k.safetensors"',
         "`k` is not in the file, and without it, or a threshold, every latent above 0 counts as active: store it too.",
     ),
-    _names('"many.safetensors"', "Half as many latents are active as there are dimensions: a code has to be sparse."),
+    _names('"many.safetensors"', "k is 64, half as many as there are dimensions: a code has to be sparse."),
     _names('"few.safetensors"', "k is 2: that is a short description, and none of ours loses so much."),
     _names(
         '"normalised.safetensors"',
