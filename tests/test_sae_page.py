@@ -175,7 +175,7 @@ def test_a_file_is_laid_beside_the_draft_and_comes_along(home):
     with Gradebook.open() as book:
         desk = Desk(book)
         desk.lay_beside("sae", Attachment("mine.safetensors", b"weights"))
-        desk.lay_beside("sae", Attachment("other.safetensors", b"weights"))
+        desk.lay_beside("sae", Attachment("zebra.safetensors", b"weights"))
         handed_in = desk.submission(panel.ID, 'HOUSE_SAE = "mine.safetensors"')
     assert handed_in.attachments == (Attachment("mine.safetensors", b"weights"),)
     app.run()
