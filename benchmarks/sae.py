@@ -4,8 +4,10 @@
 
 By default 768 dimensions, 6144 latents, k 32, 4096 activations a step, one thread, float32. A step is forward,
 backward, the projection of the decoder's gradient, Adam, and rows of unit length. On a CPU it prints tokens a
-CPU-second, and exits 1 when sparse is below 3 times dense or their gradients differ. On CUDA it prints tokens a second,
-and the shares of the memory bandwidth and of the matrix rate that were measured on the same device in the same run.
+CPU-second, and exits 1 when sparse is below 3 times dense or their gradients differ. On CUDA the kernels of fused_topk
+run too, where Triton can be imported. It prints tokens a second, and what shares the fastest reaches of the memory
+bandwidth and of the matrix rate that were measured on the same device in the same run; and exits 1 when gradients
+differ.
 `--record` keeps the figures under benchmarks/records/.
 """
 
@@ -27,17 +29,37 @@ from headwork.solutions.sae.variants import TopK
 
 BAR = 3.0
 CLOSE = 1e-5  # the largest difference of a gradient, relative to its largest value
-STEPS, WARM = 2, 1
+CLEAR = 1e-4  # by how much an input's k-th latent is before the next, where rounding cannot exchange them
+STEPS = {"cpu": 2, "cuda": 40}
+WARM = 1
+COPIED, SIDE = 256 * 2**20, 8192  # numbers, 1 GB of them, and a matrix's rows: what `peaks` measures with
 FOLDER = Path(__file__).parent / "records"
+
+
+def fused_topk(*sizes: int) -> SparseTopK | None:
+    """The autoencoder of fused kernels, or None, and a line that says why."""
+    try:
+        from headwork.benchmarks.fused_topk import FusedTopK
+    except ImportError as error:
+        print(f"the fused kernels are not measured: {error}")
+        return None
+    return FusedTopK(*sizes)
+
+
+def squared_error(sae: TopK, x: Tensor) -> Tensor:
+    """A number: the squared error, summed over `d_model`, the mean over the batch."""
+    if hasattr(sae, "squared_error"):
+        return sae.squared_error(x).mean()
+    made = sae.reconstruct(x)[0] if isinstance(sae, SparseTopK) else sae(x)[0]
+    return (x - made).square().sum(-1).mean()
 
 
 def a_step(sae: TopK, x: Tensor) -> Callable[[], None]:
     """One training step, to be called again and again."""
     optimiser = torch.optim.Adam(sae.parameters(), lr=1e-4, fused=True)
-    reconstruct: Callable[[Tensor], Any] = sae.reconstruct if isinstance(sae, SparseTopK) else sae
 
     def step() -> None:
-        error = (x - reconstruct(x)[0]).square().sum(-1).mean()
+        error = squared_error(sae, x)
         optimiser.zero_grad()
         error.backward()
         project_gradient(sae.W_dec)
@@ -48,10 +70,20 @@ def a_step(sae: TopK, x: Tensor) -> Callable[[], None]:
 
 
 def gradients(sae: TopK, x: Tensor) -> dict[str, Tensor]:
-    (x - sae(x)[0]).square().sum(-1).mean().backward()
+    squared_error(sae, x).backward()
     found = {name: parameter.grad.clone() for name, parameter in sae.named_parameters() if parameter.grad is not None}
     sae.zero_grad()
     return found
+
+
+@torch.no_grad()
+def clear(dense: TopK, x: Tensor) -> Tensor:
+    """The inputs, (clear, d_model), of which every way of rounding keeps the same latents."""
+    pre = (x - dense.b_dec) @ dense.W_enc + dense.b_enc  # (batch, latent)
+    if dense.k == pre.shape[1]:
+        return x
+    best = pre.topk(dense.k + 1).values  # (batch, k + 1), the largest first
+    return x[best[:, -2] - best[:, -1] > CLEAR]
 
 
 def apart(dense: TopK, sparse: SparseTopK, x: Tensor) -> float:
@@ -60,7 +92,7 @@ def apart(dense: TopK, sparse: SparseTopK, x: Tensor) -> float:
     return max(float((ours[name] - other[name]).abs().max() / other[name].abs().max()) for name in other)
 
 
-def seconds(step: Callable[[], None], device: str, steps: int) -> float:
+def seconds(step: Callable[[], object], device: str, steps: int) -> float:
     """Of a step: CPU-seconds, or on CUDA seconds by the clock."""
     clock = time.perf_counter if device == "cuda" else time.process_time
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
@@ -79,18 +111,31 @@ def work(d_model: int, latents: int, k: int, batch: int) -> tuple[float, float]:
 
     Operations: the dense encoding; decoding, the strengths' gradients and both matrices' gradients with k of `latents`.
     Bytes of float32: pre-activations written and read once, k decoder rows or inputs for each of the four sparse
-    products, and for Adam each parameter, gradient and moment read, and all but the gradient written.
+    products, and for Adam each parameter, gradient and moment read, and all but the gradient written. Rows that a GPU
+    still has in its L2 cache count as moved, so that the share of the bandwidth may exceed 1.
     """
     pairs, parameters = batch * k * d_model, 2 * d_model * latents
     return 2.0 * batch * d_model * latents + 4 * 2.0 * pairs, 4.0 * (2 * batch * latents + 4 * pairs + 7 * parameters)
 
 
-def peaks(step_of: Callable[[Callable[[], None]], float]) -> tuple[float, float]:
+def peaks(step_of: Callable[[Callable[[], object]], float]) -> tuple[float, float]:
     """Bytes and operations a second that this device reaches on a copy and on a product of matrices in float32."""
-    source = torch.empty(256 * 2**20, device="cuda")  # 1 GB
-    target, matrix = torch.empty_like(source), torch.randn(8192, 8192, device="cuda")
-    copied = 2 * 4 * source.numel() / step_of(lambda: target.copy_(source) and None)
-    return copied, 2 * 8192**3 / step_of(lambda: torch.mm(matrix, matrix) and None)
+    source = torch.zeros(COPIED, device="cuda")
+    target, matrix = torch.empty_like(source), torch.randn(SIDE, SIDE, device="cuda")
+    copied = 2 * 4 * COPIED / step_of(lambda: target.copy_(source))
+    return copied, 2 * SIDE**3 / step_of(lambda: torch.mm(matrix, matrix))
+
+
+def roofline(rates: dict[str, float], sizes: tuple[int, int, int], batch: int) -> dict[str, object]:
+    """Prints what the fastest of these reaches of the bandwidth and of the matrix rate that are measured here."""
+    fastest = max(rates, key=lambda name: rates[name])
+    operations, moved = work(*sizes, batch)
+    bandwidth, products = peaks(lambda each: seconds(each, "cuda", 20))
+    a_second = rates[fastest] / batch
+    memory, compute = moved * a_second / bandwidth, operations * a_second / products
+    print(f"{fastest}, of the bandwidth measured here, {bandwidth / 1e9:,.0f} GB/s: {100 * memory:.0f} %")
+    print(f"{fastest}, of the matrix rate measured here, {products / 1e12:,.1f} TFLOP/s: {100 * compute:.0f} %")
+    return {"fastest": fastest, "memory": memory, "compute": compute}
 
 
 def main() -> int:
@@ -105,30 +150,34 @@ def main() -> int:
     device, d_model, batch = options.device, options.d_model, options.batch
     low = torch.randn(batch, 64) @ torch.randn(64, d_model) / 8  # most of it in few directions, as activations are
     x = (low + 0.1 * torch.randn(batch, d_model)).to(device)
-    dense = TopK(d_model, options.latents, options.k).to(device)
-    sparse = SparseTopK(d_model, options.latents, options.k).to(device)
-    sparse.load_state_dict(dense.state_dict())
-    difference = apart(dense, sparse, x)
-    steps = STEPS if device == "cpu" else 20 * STEPS
+    sizes = d_model, options.latents, options.k
+    dense, kinds = TopK(*sizes), {"sparse": SparseTopK(*sizes)}
+    if device == "cuda" and (fused := fused_topk(*sizes)):
+        kinds["fused"] = fused
+    for sae in kinds.values():
+        sae.load_state_dict(dense.state_dict())
+        sae.to(device)
+    sure = clear(dense.to(device), x)
+    differences = {name: apart(dense, sae, sure) for name, sae in kinds.items()}
     rates = {
-        name: batch / seconds(a_step(sae, x), device, steps) for name, sae in (("dense", dense), ("sparse", sparse))
+        name: batch / seconds(a_step(sae, x), device, STEPS[device]) for name, sae in ({"dense": dense} | kinds).items()
     }
-    ratio = rates["sparse"] / rates["dense"]
-    good = difference <= CLOSE and (device == "cuda" or ratio >= BAR)
+    ratios = {name: rates[name] / rates["dense"] for name in kinds}
+    good = max(differences.values()) <= CLOSE and (device == "cuda" or ratios["sparse"] >= BAR)
     unit = "CPU-second, one thread" if device == "cpu" else "second"
     print(f"{d_model} dimensions, {options.latents} latents, k {options.k}, {batch} activations a step, {device}")
     for name, rate in rates.items():
         print(f"{name:8}{rate:12,.0f} tokens a {unit}")
-    print(f"sparse by dense {ratio:.2f} (bar {BAR:g} on a CPU); gradients apart {difference:.1e} (bar {CLOSE:.0e})")
-    found: dict[str, Any] = {"rates": rates, "ratio": ratio, "apart": difference, "shape": vars(options)}
+    for name, ratio in ratios.items():
+        bar = f"{CLOSE:.0e}"
+        print(
+            f"{name} by dense {ratio:.2f} (bar {BAR:g} on a CPU); gradients apart {differences[name]:.1e} (bar {bar})"
+        )
+    found: dict[str, Any] = {"rates": rates, "ratio": ratios["sparse"], "apart": differences["sparse"]}
+    found["shape"] = vars(options)
     if device == "cuda":
-        operations, moved = work(d_model, options.latents, options.k, batch)
-        a_second = rates["sparse"] / batch
-        bandwidth, products = peaks(lambda each: seconds(each, device, 20))
-        found |= {"memory": moved * a_second / bandwidth, "compute": operations * a_second / products}
-        print(f"of the bandwidth measured here, {bandwidth / 1e9:,.0f} GB/s: {100 * found['memory']:.0f} %")
-        print(f"of the matrix rate measured here, {products / 1e12:,.1f} TFLOP/s: {100 * found['compute']:.0f} %")
-        found["device"] = torch.cuda.get_device_name()
+        found |= roofline({name: rates[name] for name in kinds}, sizes, batch)
+        found |= {"ratios": ratios, "differences": differences, "device": torch.cuda.get_device_name()}
     print(f"bars: {'met' if good else 'MISSED'}")
     if options.record:
         found |= {"machine": platform.machine(), "python": platform.python_version(), "torch": torch.__version__}
