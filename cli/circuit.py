@@ -105,14 +105,14 @@ def _keep(found: dict[str, Any]) -> Path:
 
 def _enter(found: "Score", circuit: "Circuit") -> bool:
     """Puts it on the leaderboard, which the page shows, if it may stand there."""
-    from headwork.gradebook.board import enter
+    from headwork.gradebook.board import enter_circuit
     from headwork.gradebook.home import gradebook_file
     from headwork.gradebook.store import ME, Gradebook
 
     if not found.on_the_board:
         return False
     with Gradebook.open(gradebook_file()) as gradebook:
-        return enter(gradebook, ME, found.as_json(), circuit.as_json())
+        return enter_circuit(gradebook, ME, found.as_json(), circuit.as_json())
 
 
 def _show(found: "Score", circuit: "Circuit") -> None:

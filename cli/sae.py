@@ -32,10 +32,13 @@ def score(file: Path, *, model: str, hook: str, seed: int | None, tokens: int | 
             found = score.score(sae, network, model, hook, seed=seed, tokens=tokens, told=told)
     except (files.NoSAE, zoo.Unavailable, ValueError) as problem:
         raise Stop(str(problem)) from None
+    leads = _enter(found)
     if json:
         as_json(found.as_json())
     else:
         _show(found)
+        if leads:
+            in_words(f"It is your best so far: it stands on the leaderboard with s = {found.s:.2f}.")
     return PASSED if found.points >= score.BAR else NOT_PASSED
 
 
@@ -101,6 +104,17 @@ def measure(*, tokens: int, seed: int, json: bool) -> int:
     return PASSED
 
 
+def _enter(found: "Score") -> bool:
+    """Puts it on the leaderboard, which the page shows, if it may stand there."""
+    from headwork.gradebook.board import enter_autoencoder
+    from headwork.gradebook.store import ME, Gradebook
+
+    if not found.on_the_board:
+        return False
+    with Gradebook.open() as gradebook:
+        return enter_autoencoder(gradebook, ME, found.as_json())
+
+
 def _show(found: "Score") -> None:
     from rich.table import Table
     from rich.text import Text
@@ -116,6 +130,7 @@ def _show(found: "Score") -> None:
         ("bits", f"{found.bits:.0f}", "to say which are active, and how strongly"),
         ("ours, same loss", _bits(found.bits_for_loss), "bits of our autoencoders where they lose as much"),
         ("ours, same FVU", _bits(found.bits_for_fvu), "and where they miss as much"),
+        ("borrowed", f"{100 * found.borrowed:.0f} %", "of the latents of one of ours are found again in it"),
         ("s", f"{found.s:.2f}", "our bits by yours, the worse of the two"),
         ("token's mean", f"{found.token_mean:.2f}", "nats added with the mean activation of each token"),
         ("components", f"{found.components:.2f}", "and with as many principal components as active latents"),

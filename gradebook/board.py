@@ -1,56 +1,75 @@
-"""The leaderboard of circuits: the smallest one of each learner that the judge lets stand there.
+"""Leaderboards: each learner's best claim of a kind that the judge lets stand there.
 
-It is kept beside the learner's drafts, under a name of its own, `ioi.circuit (board house)`.
+A claim is kept beside the learner's drafts, under a name of its own, such as `ioi.circuit (board house)`.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from headwork.gradebook.store import Gradebook
 
+Figures = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Standing:
-    """One learner's circuit on the board. circuit: the JSON of its file."""
+    """One learner's claim on a board, and what was measured of it."""
 
     learner: str
-    size: int
-    score: float
-    circuit: dict[str, Any]
+    figures: Figures
     when: datetime
 
 
-def enter(gradebook: Gradebook, learner: str, judged: dict[str, Any], circuit: dict[str, Any]) -> bool:
-    """Puts a circuit on the board if it may stand there and is smaller than the learner's last, or better at its size.
+@dataclass(frozen=True)
+class Board:
+    """name: under which claims are kept. order: of a claim's figures, a key by which the best comes first."""
 
-    judged: the score's JSON, with `on_the_board`, `score` and the circuit's size. Returns whether it was put there.
-    """
-    model, size, score = str(judged["model"]), int(judged["circuit"]["size"]), float(judged["score"])
+    name: str
+    order: Callable[[Figures], tuple[float, ...]]
+
+    def enter(self, gradebook: Gradebook, learner: str, figures: Figures) -> bool:
+        """Puts a claim on the board unless the learner's last one is as good. Returns whether it was put there."""
+        last = self.standing(gradebook, learner)
+        if last and self.order(last.figures) <= self.order(figures):
+            return False
+        gradebook.save_draft(learner, self.name, json.dumps(figures))
+        return True
+
+    def standing(self, gradebook: Gradebook, learner: str) -> Standing | None:
+        """The learner's claim on the board."""
+        draft = gradebook.draft(learner, self.name)
+        return Standing(learner, json.loads(draft.text), draft.updated) if draft else None
+
+    def standings(self, gradebook: Gradebook) -> list[Standing]:
+        """All learners' claims: the best first, then the earliest."""
+        found = (self.standing(gradebook, learner) for learner in gradebook.learners())
+        return sorted((each for each in found if each), key=lambda each: (*self.order(each.figures), each.when))
+
+
+def circuits(model: str) -> Board:
+    """The smallest circuits of a model: of one size the best."""
+    return Board(f"ioi.circuit (board {model})", lambda figures: (figures["size"], -figures["score"]))
+
+
+def enter_circuit(gradebook: Gradebook, learner: str, judged: dict[str, Any], circuit: dict[str, Any]) -> bool:
+    """Puts a circuit on its model's board if it may stand there. judged: its score's JSON; circuit: its file's."""
     if not judged["on_the_board"]:
         return False
-    last = standing(gradebook, learner, model)
-    if last and (last.size, -last.score) <= (size, -score):
+    figures = {"size": judged["circuit"]["size"], "score": judged["score"], "circuit": circuit}
+    return circuits(str(judged["model"])).enter(gradebook, learner, figures)
+
+
+def autoencoders(hook: str) -> Board:
+    """The autoencoders of an activation of the house model whose descriptions are shortest beside ours."""
+    return Board(f"sae.house_sae (board {hook})", lambda figures: (-figures["s"],))
+
+
+def enter_autoencoder(gradebook: Gradebook, learner: str, judged: dict[str, Any]) -> bool:
+    """Puts an autoencoder on its activation's board if it may stand there. judged: its score's JSON."""
+    if not judged["on_the_board"]:
         return False
-    gradebook.save_draft(learner, _key(model), json.dumps({"size": size, "score": score, "circuit": circuit}))
-    return True
-
-
-def standing(gradebook: Gradebook, learner: str, model: str) -> Standing | None:
-    """The learner's circuit on a model's board."""
-    draft = gradebook.draft(learner, _key(model))
-    if draft is None:
-        return None
-    kept = json.loads(draft.text)
-    return Standing(learner, kept["size"], kept["score"], kept["circuit"], draft.updated)
-
-
-def board(gradebook: Gradebook, model: str) -> list[Standing]:
-    """All learners' circuits of a model: the smallest first, of one size the best, then the earliest."""
-    found = (standing(gradebook, learner, model) for learner in gradebook.learners())
-    return sorted((each for each in found if each), key=lambda each: (each.size, -each.score, each.when))
-
-
-def _key(model: str) -> str:
-    return f"ioi.circuit (board {model})"
+    figures = {name: judged[name] for name in ("s", "points", "latents", "l0", "added")}
+    return autoencoders(str(judged["hook"])).enter(gradebook, learner, figures)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from headwork.gradebook import board
 from headwork.gradebook.home import home
-from headwork.streamlit_app import judgement
+from headwork.streamlit_app import judgement, leaderboard
 from headwork.streamlit_app.desk import Desk
 
 if TYPE_CHECKING:  # importing these imports torch
@@ -112,7 +112,7 @@ def start(nodes: "frozenset[Node]") -> None:
 def _judged(desk: Desk) -> None:
     """How far the judgement is; what it said last."""
     last = judgement.come_in(
-        KIND, lambda found, circuit: board.enter(desk.gradebook, desk.learner, found, circuit.as_json())
+        KIND, lambda found, circuit: board.enter_circuit(desk.gradebook, desk.learner, found, circuit.as_json())
     )
     if job := judgement.running(KIND):
         st.html(f'<p class="hw-about" role="status">It is being judged: {job.done} sets of nodes so far…</p>')
@@ -149,18 +149,9 @@ def told(found: dict[str, Any]) -> str:
 
 
 def _board(desk: Desk) -> None:
-    standings = board.board(desk.gradebook, MODEL)
-    st.html(
-        '<p class="hw-about">The smallest circuits with F and I near the reference\'s, of which every node adds '
-        "something:</p>"
-    )
-    if not standings:
-        st.html('<p class="hw-about">Nobody\'s yet.</p>')
-        return
-    rows = "".join(
-        f"<tr><td>{at}</td><td>{escape(each.learner)}</td><td>{each.size} nodes</td><td>{each.score:.0f}</td></tr>"
-        for at, each in enumerate(standings, start=1)
-    )
-    st.html(
-        f"<table><thead><tr><th></th><th>who</th><th>size</th><th>score</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
+    about = "The smallest circuits with F and I near the reference's, of which every node adds something:"
+    columns = {
+        "size": lambda figures: f"{figures['size']} nodes",
+        "score": lambda figures: f"{figures['score']:.0f}",
+    }
+    leaderboard.show(desk, board.circuits(MODEL), about, columns)

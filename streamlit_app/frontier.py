@@ -9,7 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from headwork.streamlit_app import judgement
+from headwork.gradebook import board
+from headwork.streamlit_app import judgement, leaderboard
 from headwork.streamlit_app.desk import Desk
 
 ID, MODEL = "sae.house_sae", "house"
@@ -18,7 +19,7 @@ KIND = "autoencoder"
 
 def show(desk: Desk) -> None:
     """Below the exercise's text, folded until somebody wants it."""
-    fold = st.expander("Your autoencoder beside ours", key="autoencoder", on_change="rerun")
+    fold = st.expander("Your autoencoder beside ours, and the leaderboard", key="autoencoder", on_change="rerun")
     if fold.open:
         with fold:
             st.fragment(_live, run_every=judgement.POLL if judgement.running(KIND) else None)(desk)
@@ -39,7 +40,7 @@ def _live(desk: Desk) -> None:
     if st.button("Score it", key="score autoencoder", disabled=not idle) and held is not None:
         start(held.getvalue(), hook)
         st.rerun()
-    found = judgement.come_in(KIND, lambda found, claim: _keep(found))
+    found = judgement.come_in(KIND, lambda found, claim: _keep(desk, found))
     if job := judgement.running(KIND):
         st.progress(min(job.done / _tokens(), 1.0), f"Reading texts: {job.done:,} of {_tokens():,} tokens")
     elif "problem" in found:
@@ -50,6 +51,7 @@ def _live(desk: Desk) -> None:
     for loss in LOSSES:
         st.altair_chart(frontier(ours[hook]["autoencoders"], yours, loss), theme="streamlit", key=f"frontier {loss}")
     st.html('<p class="hw-caption">Lower and further left is better: fewer bits say as much.</p>')
+    _board(desk, hook)
 
 
 def start(file: bytes, hook: str) -> None:
@@ -82,6 +84,7 @@ def told(found: dict[str, Any]) -> str:
         f"| bits | {found['bits']:.0f} |",
         f"| bits of ours at the same loss | {_bits(found['bits_for_loss'])} |",
         f"| bits of ours at the same FVU | {_bits(found['bits_for_fvu'])} |",
+        f"| latents of one of ours that are found in it | {100 * found['borrowed']:.0f} % |",
         f"| s, our bits by yours | {found['s']:.2f} |",
     ]
     if found["fault"]:
@@ -93,8 +96,18 @@ def _bits(number: float) -> str:
     return f"{number:.0f}" if number else "none is so bad"
 
 
-def _keep(found: dict[str, Any]) -> None:
-    """The points of this session stay in the picture."""
+def _board(desk: Desk, hook: str) -> None:
+    columns = {
+        "s": lambda figures: f"{figures['s']:.2f}",
+        "latents": lambda figures: str(figures["latents"]),
+        "L0": lambda figures: f"{figures['l0']:.1f}",
+    }
+    leaderboard.show(desk, board.autoencoders(hook), "The largest s of each who has trained one:", columns)
+
+
+def _keep(desk: Desk, found: dict[str, Any]) -> None:
+    """The points of this session stay in the picture, and the learner's best on the board."""
+    board.enter_autoencoder(desk.gradebook, desk.learner, found)
     st.session_state["autoencoders"] = [*st.session_state.get("autoencoders", []), found]
 
 

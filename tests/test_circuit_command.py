@@ -42,8 +42,8 @@ def test_the_reference_scores_all_and_stands_on_the_board(capsys, home):
     for word in ("faithful", "complete", "minimal", "above chance", "usual ratio", "reference"):
         assert word in out
     with Gradebook.open(gradebook_file()) as gradebook:
-        standing = board.standing(gradebook, ME, "house")
-    assert standing is None or standing.size == len(ours)
+        standing = board.circuits("house").standing(gradebook, ME)
+    assert standing is None or standing.figures["size"] == len(ours)
 
 
 def test_half_a_circuit_fails_with_1_and_json_is_alone_on_stdout(capsys, home):

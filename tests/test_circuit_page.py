@@ -30,20 +30,20 @@ def gradebook(tmp_path):
 
 
 def test_the_smallest_circuit_leads_and_of_one_size_the_best(gradebook):
-    assert board.enter(gradebook, "ada", judged(12, 99), {"n": 1})
-    assert board.enter(gradebook, "bo", judged(10, 97), {"n": 2})
-    assert board.enter(gradebook, "cy", judged(10, 98), {"n": 3})
-    assert [each.learner for each in board.board(gradebook, "house")] == ["cy", "bo", "ada"]
-    assert board.board(gradebook, "gpt2") == []
+    assert board.enter_circuit(gradebook, "ada", judged(12, 99), {"n": 1})
+    assert board.enter_circuit(gradebook, "bo", judged(10, 97), {"n": 2})
+    assert board.enter_circuit(gradebook, "cy", judged(10, 98), {"n": 3})
+    assert [each.learner for each in board.circuits("house").standings(gradebook)] == ["cy", "bo", "ada"]
+    assert board.circuits("gpt2").standings(gradebook) == []
 
 
 def test_a_learner_stands_once_with_the_smallest(gradebook):
-    assert board.enter(gradebook, "ada", judged(12, 99), {"n": 1})
-    assert not board.enter(gradebook, "ada", judged(13, 100), {"n": 2})
-    assert not board.enter(gradebook, "ada", judged(9, 100, on_the_board=False), {"n": 3})
-    assert board.enter(gradebook, "ada", judged(11, 97), {"n": 4})
-    [only] = board.board(gradebook, "house")
-    assert (only.size, only.score, only.circuit) == (11, 97, {"n": 4})
+    assert board.enter_circuit(gradebook, "ada", judged(12, 99), {"n": 1})
+    assert not board.enter_circuit(gradebook, "ada", judged(13, 100), {"n": 2})
+    assert not board.enter_circuit(gradebook, "ada", judged(9, 100, on_the_board=False), {"n": 3})
+    assert board.enter_circuit(gradebook, "ada", judged(11, 97), {"n": 4})
+    [only] = board.circuits("house").standings(gradebook)
+    assert only.figures == {"size": 11, "score": 97, "circuit": {"n": 4}}
 
 
 # ---- the graph
@@ -100,7 +100,7 @@ def test_the_page_keeps_the_circuit_scores_it_and_shows_the_board(home, monkeypa
     ours = court.references.reference("house").nodes
     circuit.keep(Desk(book), ours)
     book.save_draft("<b>eve</b>", "x", "")
-    board.enter(book, "<b>eve</b>", judged(30, 99), {})
+    board.enter_circuit(book, "<b>eve</b>", judged(30, 99), {})
 
     app = AppTest.from_file(str(MAIN), default_timeout=120)
     app.query_params["exercise"] = "ioi.circuit"
@@ -115,8 +115,8 @@ def test_the_page_keeps_the_circuit_scores_it_and_shows_the_board(home, monkeypa
         app.run()
     assert not app.exception
     assert any("of 100" in each.value and "| faithful |" in each.value for each in app.markdown)
-    standing = board.standing(book, ME, "house")
-    assert standing is None or standing.size == len(ours)
+    standing = board.circuits("house").standing(book, ME)
+    assert standing is None or standing.figures["size"] == len(ours)
 
 
 def test_a_damaged_draft_is_an_empty_circuit(home):

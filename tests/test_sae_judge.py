@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from headwork import models
+from headwork.checkers.sae.house_sae import OURS
 from headwork.checkers.sae.judge import file as files
 from headwork.checkers.sae.judge import ladder as ladders
 from headwork.checkers.sae.judge import recipe, rules, score
@@ -15,6 +16,8 @@ from headwork.checkers.sae.judge.bench import Bench, per_token_mean, principal_c
 from headwork.checkers.sae.judge.data import Corpus
 from headwork.checkers.sae.judge.file import NoSAE, parsed
 from headwork.cli.main import run
+from headwork.gradebook import board
+from headwork.gradebook.store import ME, Gradebook
 from headwork.models.dictionaries import autoencoders, file_of, load_autoencoder
 from headwork.solutions.sae.sparse import SparseTopK
 from headwork.solutions.sae.variants import TopK
@@ -286,6 +289,25 @@ def test_the_command_scores_a_file(quickly, capsys):
     found = json.loads(out)
     assert found["l0"] == 16 and found["tokens"] >= 1000 and found["hook"] == HOOK and not err
     assert code == (0 if found["points"] >= score.BAR else 1)
+    assert found["borrowed"] == 1 and not found["on_the_board"], "it is one of ours"
+
+
+def test_one_of_ones_own_stands_on_the_board_with_its_best(quickly, capsys, monkeypatch):
+    monkeypatch.setenv("HEADWORK_HOME", str(quickly))
+    options = ("--hook", HOOK, "--tokens", 1000, "--seed")
+    code, out, _ = said_by(capsys, "score", OURS, *options, 4)
+    assert code == 0 and "stands on the leaderboard" in out
+    assert "stands on" not in said_by(capsys, "score", OURS, *options, 4)[1], "it stands there already"
+    with Gradebook.open() as book:
+        [standing] = board.autoencoders(HOOK).standings(book)
+    assert standing.learner == ME and standing.figures["latents"] == 1024
+    with Gradebook.open() as book:
+        judged = {"hook": HOOK, "points": 90, "latents": 9, "l0": 3.0, "added": 0.1, "on_the_board": True}
+        assert board.enter_autoencoder(book, "ada", judged | {"s": 9.0})
+        assert not board.enter_autoencoder(book, "ada", judged | {"s": 8.0})
+        assert not board.enter_autoencoder(book, "bo", judged | {"s": 10.0, "on_the_board": False})
+        assert [each.learner for each in board.autoencoders(HOOK).standings(book)] == ["ada", ME]
+        assert board.autoencoders("blocks.2.hook_mlp_out").standings(book) == []
 
 
 def test_the_command_refuses_in_one_line(quickly, capsys):

@@ -21,7 +21,7 @@ from headwork.checkers.exercise import Edit, Exercise, edit
 from headwork.checkers.inputs import Rng
 from headwork.checkers.probing import Case
 from headwork.checkers.sae.judge.file import Autoencoder, NoSAE, fit, loaded
-from headwork.checkers.sae.judge.ladder import SHIPPED, borrowed, rungs
+from headwork.checkers.sae.judge.ladder import MOST_BORROWED, SHIPPED, borrowed, rungs
 from headwork.checkers.sae.judge.recipe import MLP, RESIDUAL
 from headwork.checkers.sae.judge.rules import ALIVE
 from headwork.checkers.sae.judge.score import BAR, Judge, Score
@@ -31,7 +31,6 @@ from headwork.models.dictionaries import file_of
 TOKENS, SAMPLE = 15_000, 10_000
 WIDTH = 128  # of the house model's residual stream
 SOME = BAR // 2
-MOST_BORROWED = 0.5  # of the latents of one of ours
 OURS = Path(str(files("headwork.solutions"))) / "sae" / "house_sae.safetensors"
 
 ask = Exercise("HOUSE_SAE", attached=True, seconds=10)

@@ -24,6 +24,7 @@ from headwork.models.gpt2 import GPT2
 SHIPPED = "house"
 RUNGS = (4, 8, 12, 16, 24, 32)  # of the residual stream, each with so many active latents
 SAMPLE = 40_000  # activations for the baselines
+MOST_BORROWED = 0.5  # of the latents of one of ours, in an autoencoder that counts as somebody's own
 ALIKE = 0.98  # a cosine: of 1024 latents trained with other seeds or another k none comes so near to one of ours
 PLACE = zoo.SHIPPED / SHIPPED / FOLDER
 FILE, README = PLACE / "figures.json", PLACE / "README.md"

@@ -6,7 +6,7 @@ from typing import Any
 from headwork.checkers.sae.judge.bench import Bench
 from headwork.checkers.sae.judge.data import Corpus, Told
 from headwork.checkers.sae.judge.file import Autoencoder, fit, on
-from headwork.checkers.sae.judge.ladder import SAMPLE, Ladder, baselines, ladder, of, rungs
+from headwork.checkers.sae.judge.ladder import MOST_BORROWED, SAMPLE, Ladder, baselines, borrowed, ladder, of, rungs
 from headwork.checkers.sae.judge.rules import DENSE, description_length, points, reference_length
 from headwork.models.gpt2 import GPT2
 
@@ -34,14 +34,20 @@ class Score:
     bits_for_fvu: float
     token_mean: float  # nats added with the mean of the token
     components: float  # and with as many principal components as there are active latents
+    borrowed: float  # the share of the latents of one of ours that are found again in it
     s: float
     points: float  # of 100
     fault: str  # why it has none, in a sentence
     tokens: int
     seed: int
 
+    @property
+    def on_the_board(self) -> bool:
+        """Whether it may stand on the leaderboard: it is passed, and not one of ours."""
+        return self.points >= BAR and self.borrowed <= MOST_BORROWED
+
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"on_the_board": self.on_the_board}
 
 
 class Judge:
@@ -80,7 +86,8 @@ class Judge:
         measured = Score(
             self.name, self.hook, sae.latents, sae.k, clean, it.added, it.error, it.fvu, it.l0, it.alive,
             description_length(sae.latents, it.l0), reference_length(it.added, beside.added),
-            reference_length(it.fvu, beside.fvu), token_mean, components, 0, 0, "", read, self.seed,
+            reference_length(it.fvu, beside.fvu), token_mean, components, borrowed(sae, self.ours), 0, 0, "", read,
+            self.seed,
         )  # fmt: skip
         return judged(measured, self.width)
 
