@@ -143,6 +143,11 @@ def latent_circuit(answer: Answer, case: Case) -> Iterator[tuple[str, Any]]:
 
     def parts(column: Tensor) -> list[Tensor]:
         found = answer.latent_circuit(model, case.tokens, case.layer, sae, column, case.query)
+        if not isinstance(found, dict):
+            raise Unfit(f"`latent_circuit` gives a {type(found).__name__}, expected a dict")
+        for name in names:
+            if name not in found:
+                raise Unfit(f"the dict has no {name!r}: it has {', '.join(map(repr, found)) or 'nothing'}")
         return [torch.as_tensor(found[name]) for name in names]
 
     found = parts(case.column)
