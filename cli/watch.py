@@ -10,6 +10,7 @@ from headwork.cli.check import show
 from headwork.cli.lookup import shown, workspace
 from headwork.cli.say import INTERRUPTED, in_words, stdout
 from headwork.cli.targets import Target, in_workspace, targets
+from headwork.grading.attached import KINDS
 from headwork.grading.report import Report
 
 DEBOUNCE = 120  # milliseconds in which an editor's several writes count as one save
@@ -62,14 +63,15 @@ def _state(found: Iterable[Target]) -> State:
 
 
 def _files(path: Path) -> list[Path]:
+    """What a target's verdict depends on: its code, and the weights that may come along."""
     if not path.is_dir():
-        return [path]
-    return [each for each in sorted(path.rglob("*")) if each.suffix in (".py", ".ipynb")]
+        return [path, *sorted(each for kind in KINDS for each in path.parent.glob(f"*{kind}"))]
+    return [each for each in sorted(path.rglob("*")) if each.suffix in (".py", ".ipynb", *KINDS)]
 
 
 def _content(path: Path) -> bytes | None:
-    """None while the file is away, as it is for a moment when an editor replaces it."""
+    """None while the file is away, as it is for a moment when an editor replaces it. Of weights, when it was saved."""
     try:
-        return path.read_bytes()
+        return str(path.stat().st_mtime_ns).encode() if path.suffix in KINDS else path.read_bytes()
     except OSError:
         return None

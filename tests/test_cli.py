@@ -473,6 +473,10 @@ def test_watch_reruns_on_save_and_survives_what_editors_do(home, tmp_path):
         (tmp_path / ".mine.py.tmp").write_text(LAYER_NORM)
         os.replace(tmp_path / ".mine.py.tmp", path)
         until(lambda: "1 of 1 passed" in out.read_text())
+
+        before = rounds()
+        (tmp_path / "mine.safetensors").write_bytes(b"weights")
+        until(lambda: rounds() > before)
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
