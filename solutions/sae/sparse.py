@@ -50,7 +50,7 @@ class _KeepAndDecode(torch.autograd.Function):
         x, W_dec, values, places = ctx.saved_tensors
         made, latents = grads[0], len(W_dec)  # (batch, d_model)
         pieces = zip(places.split(ROWS), made.split(ROWS), strict=True)
-        strengths = torch.cat([torch.bmm(W_dec[rows], grad[..., None])[..., 0] for rows, grad in pieces])  # (batch, k)
+        strengths = torch.cat([torch.bmm(F.embedding(rows, W_dec), grad[..., None])[..., 0] for rows, grad in pieces])
         strengths = strengths * (values > 0)
         latent, order = places.flatten().sort(stable=True)
         starts = torch.searchsorted(latent, torch.arange(latents + 1, device=x.device))
