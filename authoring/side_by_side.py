@@ -1,5 +1,6 @@
 """Exercises verified side by side: each process has a grader of its own, and when it is free takes the next one."""
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -42,6 +43,8 @@ def _begin() -> None:
     global _grader
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # mistakes run in this process, and torch warns of some of them
+    gc.freeze()  # torch and all that it brings: nothing of it becomes garbage
+    gc.set_threshold(10_000, 20, 20)  # answers and models are made of many small objects
     _grader = Grader(slow=False)
     Finalize(None, _grader.close, exitpriority=1)
 

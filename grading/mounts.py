@@ -25,6 +25,7 @@ OURS = [
     "checkers/probing.py",
     "grading/confine.py",
     "grading/frames.py",
+    "grading/pages.py",
     "grading/program.py",
     "grading/resources.py",
     "grading/runner.py",

@@ -33,6 +33,7 @@ from headwork.grading.confine import (
     own_sizes,
     step_down,
 )
+from headwork.grading.pages import collapse
 from headwork.grading.program import Piece, Program
 from headwork.grading.resources import load_model
 from headwork.grading.runner import Ended, Fault, fault_of, find_probe, load_program, probe_modules, put
@@ -40,6 +41,7 @@ from headwork.grading.watch import forbid
 from headwork.grading.wire import decode, encode, pack, unpack
 
 AT_LENGTH = 3  # processes: one to grade and one in reserve is all that a single submission needs
+MANY = 40  # processes: for so many it pays to make forks cheap
 
 
 class Channel:
@@ -178,13 +180,18 @@ def start_child(connection: socket.socket, limits: Limits, isolated: bool) -> No
         os._exit(status)
 
 
+def keep_for_good() -> None:
+    """Takes what there is out of the collector's sight, so that children do not copy pages only to look at them."""
+    gc.collect()
+    gc.freeze()
+
+
 def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
     """The server's loop. Single-threaded, and it runs no learner's code."""
     libc = _libc()
     home = os.open("/proc/self/ns/pid", os.O_RDONLY) if isolated else -1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
-    gc.collect()
-    gc.freeze()  # so that children do not copy pages only to collect them
+    keep_for_good()
     control.sendall(b"R")
     ordered = 0
     while True:
@@ -212,6 +219,9 @@ def serve_forks(control: socket.socket, limits: Limits, isolated: bool) -> None:
         ordered += 1
         if ordered == AT_LENGTH:
             torch.optim.AdamW([torch.ones(1)])  # imports much, for a second: after a fork, to keep nobody waiting
+            keep_for_good()
+        if ordered == MANY:
+            collapse()
 
 
 def main() -> None:

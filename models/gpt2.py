@@ -56,8 +56,8 @@ class GPT2(HookedModule):
             model = cls(config)
         model.load_state_dict(state, assign=True)
         sample = next(iter(state.values()))
-        for part in model.modules():
-            for name, bias in part.named_buffers(recurse=False):  # those of a model without biases, in no file
+        for part in () if config.biases else model.modules():
+            for name, bias in part.named_buffers(recurse=False):  # the biases of a model without any, in no file
                 setattr(part, name, torch.zeros(bias.shape, dtype=sample.dtype, device=sample.device))
         return model.eval()
 

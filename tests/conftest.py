@@ -1,5 +1,6 @@
 """What every test stands on: one thread, so that several can share few cores, and a home of its own."""
 
+import gc
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where files are run side by side, those that take longest come first: nobody waits for one at the end."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector of garbage need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)  # answers and models are made of many small objects
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,9 +12,11 @@ import pytest
 from headwork.grading import mounts
 from headwork.grading.confine import Limits
 from headwork.grading.dispatch import Grader
+from headwork.grading.pages import collapse
 from headwork.grading.report import Verdict
 from headwork.grading.sandbox import Session, Setting, WorkerFault, memory_of
 from headwork.grading.submission import read_text
+from headwork.grading.worker import MANY
 from headwork.tests.hostile import GIGABYTE, ID, RIGHT, grade, isolated, submission, warm_grader
 
 needs_isolation = pytest.mark.skipif(not isolated(), reason="no bubblewrap works here (apt install bubblewrap)")
@@ -215,3 +217,18 @@ def verdict_on_in_a_second(source: str) -> Verdict:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headwork.checkers.gpt2.layer_norm.ask.seconds", 1)
         return verdict_on(warm_grader(), source)
+
+
+def test_memory_keeps_its_contents_in_large_pages():
+    mine = bytearray(range(256)) * (1 << 16)  # 16 MB
+    collapse()
+    assert mine == bytearray(range(256)) * (1 << 16)
+
+
+@needs_isolation
+def test_a_worker_of_many_submissions_goes_on():
+    server = warm_grader().server("gpt2")
+    for _ in range(MANY + 1):
+        server.session().close()
+    assert warm_grader().server("gpt2") is server
+    assert grade(RIGHT).passed

@@ -6,6 +6,7 @@ Learners' processes hold this file: it contains no answer.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,6 +16,12 @@ from headwork.checkers.probing import Answer, Case, Unfit, generator
 
 FIELDS = ("tokens", "io", "s", "absent", "template", "order")
 PLACES = ("IO", "S1", "S1+1", "S2", "END")
+
+
+@lru_cache(maxsize=4096)  # names above all, hundreds of times in an answer
+def _words(text: str) -> tuple[str, ...]:
+    """Words with the space before them, marks and spaces."""
+    return tuple(re.findall(r" ?\w+| ?[^\w\s]|\s", text))
 
 
 class Words:
@@ -33,8 +40,7 @@ class Words:
         return len(self.vocabulary)
 
     def encode(self, text: str) -> list[int]:
-        words = re.findall(r" ?\w+| ?[^\w\s]|\s", text)
-        return [self.pieces[part] for word in words for part in ([word] if word in self.pieces else word)]
+        return [self.pieces[part] for word in _words(text) for part in ([word] if word in self.pieces else word)]
 
     def decode(self, ids: Sequence[int] | Tensor) -> str:
         return "".join(self.vocabulary[int(token)] for token in ids)
