@@ -7,6 +7,7 @@ import pytest
 
 from headwork.chapters import course
 from headwork.chapters.course import Chapter
+from headwork.checkers.catalogue import exercise
 from headwork.cli import main
 from headwork.tests import notebooks
 from headwork.tests.commands import headwork
@@ -85,7 +86,7 @@ OTHERS = {  # that do not pass
 
 
 def save(folder: Path, name: str, book: Book) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.ipynb"
     path.write_text(json.dumps(book), encoding="utf-8")
     return path
@@ -107,8 +108,12 @@ def handed_in(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """A chapter, and the reports of its notebook with the references, by what was done to it."""
     folder = tmp_path_factory.mktemp(request.param)
     book = notebooks.filled(request.param)
+    asked = [each for each in course.chapter(request.param).exercises if each.file]
     for way in WAYS[request.param]:
-        save(folder / "handed-in", way, book if way == "filled" else getattr(notebooks, way)(book))
+        place = folder / "handed-in" / way if asked else folder / "handed-in"  # with files beside it, a folder
+        save(place, way, book if way == "filled" else getattr(notebooks, way)(book))
+        for each in asked:
+            (place / each.file).write_bytes(exercise(each.id).own_files[each.file])
     return course.chapter(request.param), graded(folder, "--workers", "2")
 
 
