@@ -20,6 +20,7 @@ setup(
             "weights/*/saes/*",
         ],
         "headwork.streamlit_app.components": ["*.css", "*.js", "editor/*", "editor/src/*", "editor/built/*"],
+        "headwork.solutions": ["*/*.safetensors"],
         "headwork.streamlit_app": ["style.css"],
         "headwork.gradebook": ["migrations/*.py", "migrations/versions/*.py", "migrations/*.mako"],
     },
