@@ -81,7 +81,9 @@ def _read(infos: list[zipfile.ZipInfo], archive: zipfile.ZipFile, largest: int, 
             with archive.open(info) as member:
                 contents[name] = member.read(bound + 1)
         if info.file_size > bound or len(contents[name]) > bound:
-            raise TooLarge(f"holds too much text at {_shown(name)} (limit {bound / MB:.0f} MB): hand in only your code")
+            raise TooLarge(
+                f"holds too much text at {on_one_line(name)} (limit {bound / MB:.0f} MB): hand in only your code"
+            )
         left -= len(contents[name])
     return contents
 
@@ -100,7 +102,7 @@ def _refuse_large_directory(file: BinaryIO) -> None:
 
 
 def _refuse_unsafe(info: zipfile.ZipInfo) -> None:
-    name, shown = info.filename, _shown(info.filename)
+    name, shown = info.filename, on_one_line(info.filename)
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
         raise BadArchive(f"holds a path that leads outside it ({shown}): zip the folder itself")
@@ -119,5 +121,6 @@ def _is_wanted(info: zipfile.ZipInfo, suffixes: tuple[str, ...]) -> bool:
     return not info.is_dir() and not hidden and path.suffix.lower() in suffixes
 
 
-def _shown(name: str) -> str:
+def on_one_line(name: str) -> str:
+    """A file's name as messages call it: short, and on one line."""
     return ascii(name[:60])[1:-1]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwork.grading.archive import BadArchive, TooLarge, members, names_in
+from headwork.grading.archive import BadArchive, TooLarge, members, names_in, on_one_line
 from headwork.grading.program import Attachment, Unit
 from headwork.grading.unusable import MissingFile
 
@@ -71,14 +71,14 @@ def _found(name: str, attachments: Sequence[Attachment]) -> bytes:
     asked = name.removeprefix("./")
     found = [each for each in attachments if each.name == asked]
     found = found or [each for each in attachments if _last(each.name) == asked]
-    shown = repr(name if len(name) <= 60 else name[:60] + "…")
+    quoted = repr(name if len(name) <= 60 else name[:60] + "…")
     if not found:
         raise MissingFile(
-            f"No file {shown} came along. It belongs beside your code: into the same folder, into the zip that you "
+            f"No file {quoted} came along. It belongs beside your code: into the same folder, into the zip that you "
             "hand in, or on the page below your text."
         )
     if len(found) > 1:
-        raise MissingFile(f"{len(found)} files {shown} came along: hand in the one that you mean.")
+        raise MissingFile(f"{len(found)} files {quoted} came along: hand in the one that you mean.")
     if found[0].flaw:
         raise MissingFile(found[0].flaw)
     return found[0].data
@@ -103,7 +103,7 @@ def _read(name: str, file: Path) -> Attachment:
         with file.open("rb") as opened:
             return of(name, opened.read(LARGEST + 1))
     except OSError as error:
-        return Attachment(name, b"", f"{file.name} cannot be read ({error.strerror}): make it readable.")
+        return Attachment(name, b"", f"{on_one_line(file.name)} cannot be read ({error.strerror}): make it readable.")
 
 
 def _unpacked(path: Path, name: str) -> Attachment:
@@ -112,8 +112,8 @@ def _unpacked(path: Path, name: str) -> Attachment:
     except TooLarge:
         return Attachment(name, b"", _too_large(name))
     except BadArchive as error:
-        return Attachment(name, b"", f"The zip with {name} {error}.")
+        return Attachment(name, b"", f"The zip with {on_one_line(name)} {error}.")
 
 
 def _too_large(name: str) -> str:
-    return f"{_last(name)} has more than {LARGEST // 1_000_000} MB, which is the most that is taken."
+    return f"{on_one_line(_last(name))} has more than {LARGEST // 1_000_000} MB, which is the most that is taken."

@@ -128,6 +128,14 @@ def test_one_byte_too_many_is_said_and_loses_nothing_else(tmp_path):
     assert bomb.stat().st_size < LARGEST and "more than 10 MB" in read(bomb).attachments[0].flaw
 
 
+def test_a_files_name_cannot_forge_lines_of_a_report(tmp_path):
+    evil = "mine\n\x1b[32mpassed.safetensors"
+    archive = zipped(tmp_path / "ada.zip", {"answers.py": repr(evil).encode(), evil: bytes(LARGEST + 1)})
+    named = read_text("a.py", f'"""{evil}"""')
+    [found] = attached.from_archive(archive, named.units)
+    assert found.flaw.isprintable() and "has more than 10 MB" in found.flaw
+
+
 def test_a_damaged_file_in_a_zip_is_said_and_loses_nothing_else(tmp_path):
     archive = zipped(tmp_path / "ada.zip", {"answers.py": CODE.encode(), "mine.safetensors": b"weights" * 50})
     data = bytearray(archive.read_bytes())
