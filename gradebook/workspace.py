@@ -85,6 +85,14 @@ def init(directory: Path, *, restore: bool = False, course: Path = COURSE) -> li
         raise WorkspaceError(f"cannot use {directory}: {error.strerror or error}: {mend}") from None
 
 
+def lay(folder: Path, name: str, content: bytes) -> None:
+    """Writes a learner's file into a folder. Another one of that name stays there as NAME.before. Raises OSError."""
+    path = folder / name
+    if path.exists() and path.read_bytes() != content:
+        os.replace(path, folder / f"{name}.before")
+    _write(path, content)
+
+
 def _offers(course: Path) -> Iterator[tuple[str, bytes]]:
     """(path in the workspace, content) of all files the course hands out."""
     for each in chapters(course):

@@ -3,8 +3,6 @@
 A name is looked up among what came along and nowhere else: no path that an answer gives is ever opened.
 """
 
-import os
-import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,23 +37,11 @@ def named(attachments: Sequence[Attachment], units: Sequence[Unit]) -> tuple[Att
     return tuple(found[name] for name in _named(found, units))
 
 
-def of(name: str, data: bytes) -> Attachment:
+def _taken(name: str, data: bytes) -> Attachment:
     """A file's contents as they come along, or why they do not."""
     if len(data) > LARGEST:
         return Attachment(name, b"", _too_large(name))
     return Attachment(name, data)
-
-
-def lay(folder: Path, file: Attachment) -> None:
-    """Writes a file into a folder, whole or not at all. One of that name stays there as NAME.before. Raises OSError."""
-    target, temporary = folder / file.name, folder / f".{file.name}.{secrets.token_hex(4)}"
-    try:
-        temporary.write_bytes(file.data)
-        if target.exists() and target.read_bytes() != file.data:
-            os.replace(target, folder / f"{file.name}.before")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def fetch(exercise: "Exercise", seen: Iterable["Observation"], attachments: Sequence[Attachment]) -> None:
@@ -101,14 +87,14 @@ def _last(name: str) -> str:
 def _read(name: str, file: Path) -> Attachment:
     try:
         with file.open("rb") as opened:
-            return of(name, opened.read(LARGEST + 1))
+            return _taken(name, opened.read(LARGEST + 1))
     except OSError as error:
         return Attachment(name, b"", f"{on_one_line(file.name)} cannot be read ({error.strerror}): make it readable.")
 
 
 def _unpacked(path: Path, name: str) -> Attachment:
     try:
-        return of(name, members(path, KINDS, LARGEST, LARGEST, wanted=name)[name])
+        return _taken(name, members(path, KINDS, LARGEST, LARGEST, wanted=name)[name])
     except TooLarge:
         return Attachment(name, b"", _too_large(name))
     except BadArchive as error:

@@ -56,9 +56,10 @@ class GPT2(HookedModule):
             model = cls(config)
         model.load_state_dict(state, assign=True)
         sample = next(iter(state.values()))
-        for part in () if config.biases else model.modules():
-            for name, bias in part.named_buffers(recurse=False):  # the biases of a model without any, in no file
-                setattr(part, name, torch.zeros(bias.shape, dtype=sample.dtype, device=sample.device))
+        if not config.biases:
+            for part in model.modules():
+                for name, bias in part.named_buffers(recurse=False):  # zeros in the place of biases, in no file
+                    setattr(part, name, torch.zeros(bias.shape, dtype=sample.dtype, device=sample.device))
         return model.eval()
 
     def forward(self, tokens: Tensor, *, start_at_layer: int | None = None, stop_at_layer: int | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from headwork.chapters.course import COURSE, chapter
 from headwork.chapters.made import EXERCISES, section
 from headwork.gradebook.records import Draft
 from headwork.gradebook.store import ME, Gradebook
-from headwork.gradebook.workspace import Workspace
+from headwork.gradebook.workspace import Workspace, lay
 from headwork.grading import attached, submission
 from headwork.grading.program import Attachment, Submission, Unit
 from headwork.streamlit_app.split import draft_label, split
@@ -152,7 +152,7 @@ class Desk:
             self.gradebook.lay_beside(self.learner, name, file.name, file.data)
             return
         try:
-            attached.lay(folder, file)
+            lay(folder, file.name, file.data)
         except OSError as error:
             raise NotSaved(f"{file.name} cannot be written ({error.strerror}).") from None
 

@@ -10,8 +10,9 @@ import pytest
 
 from headwork.checkers.checks import claim
 from headwork.checkers.probing import Case
+from headwork.gradebook.workspace import lay
 from headwork.grading import attached
-from headwork.grading.attached import LARGEST, MOST, fetch, lay
+from headwork.grading.attached import LARGEST, MOST, fetch
 from headwork.grading.plan import Observation
 from headwork.grading.program import Attachment, Submission, Unit
 from headwork.grading.submission import collect, read, read_beside, read_text, sizes_beside, with_files
@@ -146,10 +147,10 @@ def test_a_damaged_file_in_a_zip_is_said_and_loses_nothing_else(tmp_path):
 
 
 def test_laying_a_file_keeps_the_one_that_was_there(tmp_path):
-    lay(tmp_path, Attachment("mine.safetensors", b"first"))
-    lay(tmp_path, Attachment("mine.safetensors", b"first"))
+    lay(tmp_path, "mine.safetensors", b"first")
+    lay(tmp_path, "mine.safetensors", b"first")
     assert sizes_beside(tmp_path) == {"mine.safetensors": 5}
-    lay(tmp_path, Attachment("mine.safetensors", b"second"))
+    lay(tmp_path, "mine.safetensors", b"second")
     assert (tmp_path / "mine.safetensors").read_bytes() == b"second"
     assert (tmp_path / "mine.safetensors.before").read_bytes() == b"first"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["mine.safetensors", "mine.safetensors.before"]

@@ -29,7 +29,6 @@ from headwork.models import zoo
 from headwork.models.dictionaries import file_of
 
 TOKENS, SAMPLE = 15_000, 10_000
-WIDTH = 128  # of the house model's residual stream
 SOME = BAR // 2
 OURS = Path(str(files("headwork.solutions"))) / "sae" / "house_sae.safetensors"
 
@@ -69,9 +68,9 @@ def form(value: Any) -> Autoencoder | NoSAE:
 @lru_cache(maxsize=32)  # naming a mistake asks again and again
 def _read(data: bytes) -> Autoencoder | NoSAE:
     try:
-        sae = loaded(data)
-        fit(sae, WIDTH, RESIDUAL, SHIPPED)
-        if borrowed(sae, rungs(RESIDUAL)) > MOST_BORROWED:
+        sae, ours = loaded(data), rungs(RESIDUAL)
+        fit(sae, next(iter(ours.values())).d_model, RESIDUAL, SHIPPED)
+        if borrowed(sae, ours) > MOST_BORROWED:
             raise NoSAE("most latents of an autoencoder that came with the course are found in it: train your own")
         return sae
     except NoSAE as problem:
